@@ -1,0 +1,269 @@
+"""A working copy of the rules, which restore text and commands change before it becomes a new `Ruleset`.
+
+Each operation does what one iptables command does to a table, with the refusals of the real program. The
+shape of the whole, that no chain can reach itself and no target stands at a hook where it cannot work, is
+checked at the end of each table, where the kernel checks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from k8slab.iptables.errors import RulesError
+from k8slab.iptables.names import CHAIN_NAME_LIMIT, TABLES
+from k8slab.iptables.rule import Counters, Rule
+from k8slab.iptables.ruleset import Chain, Ruleset, Table
+
+NO_CHAIN = "the chains of a table are made with :NAME lines or iptables -N"
+LEADS_ON = ("jump", "goto")
+
+
+class DraftChain:
+    """A chain that can be changed."""
+
+    __slots__ = ("name", "policy", "counters", "rules", "declared")
+
+    def __init__(self, name: str, policy: str | None = None, counters: Counters | None = (0, 0),
+                 rules: tuple[Rule, ...] = (), declared: bool = True) -> None:
+        self.name, self.policy, self.counters, self.declared = name, policy, counters, declared
+        self.rules = list(rules)
+
+    def freeze(self) -> Chain:
+        """The chain as a value."""
+        return Chain(self.name, self.policy, self.counters, tuple(self.rules), self.declared)
+
+
+class DraftTable:
+    """A table that can be changed: its chains by name, in order."""
+
+    def __init__(self, table: Table) -> None:
+        self.name, self.comments = table.name, table.comments
+        self.builtin = TABLES[table.name]
+        self.chains = {chain.name: DraftChain(chain.name, chain.policy, chain.counters, chain.rules,
+                                              chain.declared)
+                       for chain in table.chains}
+        for name in self.builtin:
+            self.chains.setdefault(name, DraftChain(name, "ACCEPT", declared=False))
+
+    def chain(self, name: str) -> DraftChain:
+        """The chain of this name. Raises RulesError when there is none."""
+        if name not in self.chains:
+            raise RulesError(f"is not a chain of the table {self.name}", NO_CHAIN, name)
+        return self.chains[name]
+
+    def check(self, rules: list[Rule]) -> None:
+        """Raise RulesError unless the target of new rules exists and may stand in this table."""
+        target = rules[0].target
+        if target is None:
+            return
+        if target.kind not in LEADS_ON:
+            return target.check_tables(self.name)
+        if target.name in self.builtin:
+            raise RulesError("is a built-in chain", "rules can jump to chains made with -N only", target.name)
+        if target.name not in self.chains:
+            raise RulesError(f"is neither a target nor a chain of the table {self.name}", NO_CHAIN,
+                             target.name)
+
+    def append(self, rules: list[Rule]) -> None:
+        """-A: put rules at the end of their chain."""
+        chain = self.chain(rules[0].chain)
+        self._interfaces(rules[0])
+        self.check(rules)
+        chain.rules += rules
+
+    def insert(self, rules: list[Rule], position: int) -> None:
+        """-I: put rules before the one at a position, from 1."""
+        chain = self.chain(rules[0].chain)
+        self._interfaces(rules[0])
+        self.check(rules)
+        if position > len(chain.rules) + 1:
+            raise RulesError("is beyond the end of the chain", f"{chain.name} has {len(chain.rules)} rules",
+                             str(position))
+        chain.rules[position - 1:position - 1] = rules
+
+    def replace(self, rules: list[Rule], position: int) -> None:
+        """-R: put a rule in the place of the one at a position."""
+        self._at(rules[0].chain, position)
+        self._interfaces(rules[0])
+        self.check(rules)
+        if len(rules) > 1:
+            raise RulesError("stands for several rules", "-R replaces one rule by one", rules[0].chain)
+        self.chain(rules[0].chain).rules[position - 1] = rules[0]
+
+    def delete(self, rule: Rule | None, chain: str, position: int = 0) -> None:
+        """-D: take away the rule at a position, or the first that is the same as `rule`."""
+        position = position if rule is None else self.find(rule)
+        self._at(chain, position)
+        del self.chain(chain).rules[position - 1]
+
+    def find(self, rule: Rule) -> int:
+        """-C: the position of the first rule that is the same. Raises RulesError when there is none."""
+        for position, other in enumerate(self.chain(rule.chain).rules, 1):
+            if other.normal == rule.normal:
+                return position
+        raise RulesError("Bad rule (does a matching rule exist in that chain?)", word=None)
+
+    def _at(self, chain: str, position: int) -> None:
+        if not 1 <= position <= (count := len(self.chain(chain).rules)):
+            raise RulesError("is not the number of a rule", f"{chain} has {count} rules", str(position))
+
+    def _interfaces(self, rule: Rule) -> None:
+        """A packet that comes in has no outgoing interface yet, and one that goes out came in by none."""
+        blind = {"INPUT": "-o", "PREROUTING": "-o", "OUTPUT": "-i", "POSTROUTING": "-i"}
+        option = blind.get(rule.chain) if rule.chain in self.builtin else None
+        if option and any(given.option.name == option for match in rule.matches[:1] for given in match.given):
+            raise RulesError(f"cannot be used with {option}", "the packet has no such interface there",
+                             rule.chain)
+
+    def declare(self, name: str, policy: str, counters: Counters | None) -> None:
+        """A `:NAME POLICY` line: make the chain, or empty the one that is there."""
+        if name in self.builtin:
+            self.policy(name, policy if policy != "-" else self.chains[name].policy)
+        elif name not in self.chains:
+            self.new(name)
+        chain = self.chains[name]
+        chain.counters, chain.declared, chain.rules = counters, True, []
+
+    def new(self, name: str) -> None:
+        """-N: make a chain."""
+        check_chain_name(name)
+        if name in self.chains:
+            raise RulesError("is a chain already", "-F empties it", name)
+        self.chains[name] = DraftChain(name)
+
+    def remove(self, names: list[str]) -> None:
+        """-X: take away chains, which must be empty and without a jump to them."""
+        for name in names:
+            if name in self.builtin:
+                raise RulesError("is a built-in chain", "only chains made with -N can be deleted", name)
+            if self.chain(name).rules:
+                raise RulesError("is not empty", f"empty it first: -F {name}", name)
+            if count := self.references().get(name):
+                raise RulesError("is still referenced", f"{count} rules jump to it; delete them first", name)
+        for name in names:
+            del self.chains[name]
+
+    def rename(self, old: str, new: str) -> None:
+        """-E: rename a chain, and the jumps to it."""
+        chain = self.chain(old)
+        check_chain_name(new)
+        if old in self.builtin or new in self.chains:
+            raise RulesError("cannot be the new or old name",
+                             "a built-in chain keeps its name, and names are unique",
+                             old if old in self.builtin else new)
+        chain.name = new
+        self.chains = {chain.name: chain for chain in self.chains.values()}
+        for each in self.chains.values():
+            each.rules = [_renamed(rule, old, new) for rule in each.rules]
+
+    def policy(self, name: str, policy: str | None) -> None:
+        """-P: what happens to a packet at the end of a built-in chain."""
+        if name not in self.builtin:
+            raise RulesError("is not a built-in chain", "only those have a policy", name)
+        if policy not in ("ACCEPT", "DROP"):
+            raise RulesError("is not a policy", "a policy is ACCEPT or DROP", policy)
+        chain = self.chains[name]
+        chain.policy, chain.declared = policy, True
+
+    def references(self) -> dict[str, int]:
+        """How many rules lead to each chain."""
+        counts: dict[str, int] = {}
+        for chain in self.chains.values():
+            for rule in chain.rules:
+                if rule.target and rule.target.kind in LEADS_ON:
+                    counts[rule.target.name] = counts.get(rule.target.name, 0) + 1
+        return counts
+
+    def validate(self) -> None:
+        """Raise RulesError for a loop of chains that packets can reach, or a target at a hook where it cannot
+        work.
+
+        """
+        notable = {name: [rule for rule in chain.rules if _notable(rule)]
+                   for name, chain in self.chains.items()}
+        for hook in self.builtin:
+            self._walk(hook, notable)
+
+    def _walk(self, hook: str, notable: dict[str, list[Rule]]) -> None:
+        """Visit what can be reached from a hook, depth first; `path` is how we came here."""
+        path, done, stack = {hook: None}, set(), [(hook, iter(notable[hook]))]
+        while stack:
+            name, rules = stack[-1]
+            rule = next(rules, None)
+            if rule is None:
+                stack.pop()
+                path.pop(name)
+                done.add(name)
+            elif rule.target.kind not in LEADS_ON:
+                if hook not in rule.target.spec.hooks:
+                    where = " and ".join(rule.target.spec.hooks)
+                    raise RulesError(f"cannot work in {name}, which {hook} leads to" if name != hook else
+                                     f"cannot work in {hook}", f"it belongs to {where}", rule.target.name,
+                                     line=rule.line)
+            elif rule.target.name in path:
+                raise RulesError(f"closes a loop of chains in {name}", "a chain cannot lead back to itself",
+                                 rule.target.name, line=rule.line)
+            elif rule.target.name not in done:
+                path[rule.target.name] = None
+                stack.append((rule.target.name, iter(notable[rule.target.name])))
+
+    def freeze(self) -> Table:
+        """The table as a value. Raises RulesError as `validate` does."""
+        self.validate()
+        return Table(self.name, tuple(chain.freeze() for chain in self.chains.values()), self.comments)
+
+
+def check_chain_name(name: str) -> None:
+    """Raise RulesError when a name cannot be a chain's, in the real program's terms."""
+    if not name or name[0] in "-!" or any(c in " \t\n" for c in name):
+        raise RulesError("is not a chain's name", "a name begins with neither - nor !, and has no blanks",
+                         name)
+    if len(name.encode()) >= CHAIN_NAME_LIMIT:
+        raise RulesError("is too long for a chain's name", f"it must be under {CHAIN_NAME_LIMIT} characters",
+                         name)
+    if name in ("ACCEPT", "DROP", "RETURN", "QUEUE"):
+        raise RulesError("is a target's name", "a chain cannot be called so", name)
+
+
+def _notable(rule: Rule) -> bool:
+    """Whether a rule leads on, or has a target that works at some hooks only."""
+    target = rule.target
+    return target is not None and (target.kind in LEADS_ON or bool(target.spec and target.spec.hooks))
+
+
+def _renamed(rule: Rule, old: str, new: str) -> Rule:
+    """A rule that stood in or led to a chain which is now called otherwise."""
+    chain = new if rule.chain == old else rule.chain
+    target = rule.target
+    if target and target.kind in LEADS_ON and target.name == old:
+        target = replace(target, name=new)
+    elif chain == rule.chain:
+        return rule
+    rule = replace(rule, chain=chain, target=target)
+    return replace(rule, text=rule.normal, own_counters=False)
+
+
+class Draft:
+    """A set of rules that can be changed, table by table."""
+
+    def __init__(self, ruleset: Ruleset) -> None:
+        self.ruleset = ruleset
+        self.changed: dict[str, Table] = {}
+
+    def open(self, name: str, empty: bool = False) -> DraftTable:
+        """A table to change; `empty` begins it anew. Raises RulesError when there is no such table."""
+        if name not in TABLES:
+            raise RulesError("is not a table", f"the tables are {', '.join(sorted(TABLES))}", name)
+        known = None if empty else self.changed.get(name) or self.ruleset.get(name)
+        return DraftTable(known or Table(name))
+
+    def close(self, table: DraftTable) -> None:
+        """Take the changed table over. Raises RulesError as `DraftTable.validate` does."""
+        self.changed[table.name] = table.freeze()
+
+    def tables(self) -> Iterator[Table]:
+        """All tables: those that were there in their order, then the new ones."""
+        old = [table.name for table in self.ruleset.tables]
+        for name in (*old, *(name for name in self.changed if name not in old)):
+            yield self.changed.get(name) or self.ruleset[name]

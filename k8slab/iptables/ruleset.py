@@ -1,0 +1,144 @@
+"""Tables, chains and rules as values, and their text.
+
+`str(ruleset)` gives back the text that was read, to the byte, for everything that iptables-save prints. All
+values are frozen: a change makes a new `Ruleset` (see `restore`, and `command.run`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from k8slab.iptables.names import TABLES
+from k8slab.iptables.rule import Counters, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A chain. `policy`: ACCEPT or DROP; None for a user chain. `counters`: (packets, bytes) of the policy,
+    None where the text had none. `declared`: whether the text had a line for it; a table has its built-in
+    chains anyway.
+
+    """
+
+    name: str
+    policy: str | None = None
+    counters: Counters | None = (0, 0)
+    rules: tuple[Rule, ...] = ()
+    declared: bool = True
+
+    def __str__(self) -> str:
+        counters = f" [{self.counters[0]}:{self.counters[1]}]" if self.counters else ""
+        return f":{self.name} {self.policy or '-'}{counters}"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: its chains in the order of the text, and the comment lines that stood before it.
+
+    >>> parse("*nat\\n:KUBE-SERVICES - [0:0]\\nCOMMIT\\n")["nat"]["KUBE-SERVICES"].rules
+    ()
+
+    """
+
+    name: str
+    chains: tuple[Chain, ...] = ()
+    comments: tuple[str, ...] = ()
+    _named: dict[str, Chain] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_named", {chain.name: chain for chain in self.chains})
+
+    def __getitem__(self, name: str) -> Chain:
+        return self._named[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._named
+
+    def get(self, name: str) -> Chain | None:
+        """The chain of this name, None where there is none."""
+        return self._named.get(name)
+
+    @property
+    def builtin(self) -> tuple[str, ...]:
+        """The names of its built-in chains, in hook order."""
+        return TABLES[self.name]
+
+    def lines(self) -> Iterator[str]:
+        """The table as lines of iptables-save."""
+        yield from self.comments
+        yield f"*{self.name}"
+        yield from (str(chain) for chain in self.chains if chain.declared)
+        for chain in self.chains:
+            for rule in chain.rules:
+                yield f"[{rule.counters[0]}:{rule.counters[1]}] {rule.text}" if _prefixed(rule) else rule.text
+        yield "COMMIT"
+
+    def normal(self) -> Table:
+        """The table as the kernel would give it back: all built-in chains in hook order, then the others by
+        name.
+
+        """
+        users = sorted((chain for chain in self.chains if chain.name not in self.builtin),
+                       key=lambda chain: chain.name.encode())
+        chains = tuple(_normal(chain) for chain in (*(self[name] for name in self.builtin), *users))
+        return Table(self.name, chains)
+
+
+def _prefixed(rule: Rule) -> bool:
+    """Whether counters stand before the rule; where `-c` gave them they are part of its text."""
+    return rule.counters is not None and not rule.own_counters
+
+
+def _normal(chain: Chain) -> Chain:
+    rules = tuple(replace(rule, text=rule.normal, counters=None, own_counters=False) for rule in chain.rules)
+    return replace(chain, counters=(0, 0), rules=rules, declared=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Ruleset:
+    """The rules of one node. `tail`: the lines after the last COMMIT, the last one empty where the text ended
+    with a line end.
+
+    """
+
+    tables: tuple[Table, ...] = ()
+    tail: tuple[str, ...] = ("",)
+    _named: dict[str, Table] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_named", {table.name: table for table in self.tables})
+
+    def __getitem__(self, name: str) -> Table:
+        return self._named[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._named
+
+    def get(self, name: str) -> Table | None:
+        """The table of this name, None where there is none."""
+        return self._named.get(name)
+
+    def __str__(self) -> str:
+        lines = [line for table in self.tables for line in table.lines()]
+        return "\n".join((*lines, *self.tail)) if lines else ""
+
+    def normal(self) -> Ruleset:
+        """The rules as iptables-save would print them after iptables-restore of this text (1.8.9, nf_tables).
+
+        Counters are 0, comment lines are gone, and tables stand in the order of iptables-save.
+
+        """
+        tables = (self[name] for name in TABLES if name in self)
+        return Ruleset(tuple(table.normal() for table in tables
+                             if any(chain.declared or chain.rules for chain in table.chains)))
+
+    def restore(self, text: str | bytes, *, noflush: bool = False, name: str = "<text>") -> Ruleset:
+        """These rules after `iptables-restore` of `text`.
+
+        Without `noflush` each table that the text names is emptied first; with it, as kube-proxy calls the
+        program, only the chains that a `:CHAIN` line names. Raises RulesError, which names file, line and
+        column.
+        """
+        from k8slab.iptables.text import restore    # it makes Rulesets
+        return restore(self, text, noflush=noflush, name=name)
