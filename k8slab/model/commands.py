@@ -1,0 +1,100 @@
+"""The commands that a host of the model answers, in the words of the real programs.
+
+So far `iptables`, `iptables-save`, `iptables-restore`'s result through `restore`, and `conntrack -L|-F`,
+in the forms that the course uses; anything else is refused by name.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from k8slab import iptables
+from k8slab.iptables import Place, Ruleset
+from k8slab.iptables.names import TABLES
+from k8slab.model.stack import Stack
+
+SUPPORTED = "iptables …, iptables-save [-t TABLE] [-c], conntrack -L, conntrack -F"
+
+
+class CommandError(ValueError):
+    """A command that the model does not know, or that is wrong; the message says what it supports."""
+
+
+def run(stack: Stack, command: str) -> str:
+    """Run one command on a host and return what it prints.
+
+    >>> from k8slab.lab import Lab
+    >>> Lab(seed=1).run("worker1", "iptables -t nat -S KUBE-MARK-MASQ").splitlines()[-1]
+    '-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000'
+
+    Raises CommandError for a command that is not supported, RulesError for what iptables would refuse.
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise CommandError(f"{command}: {error}") from None
+    program = words[0] if words else ""
+    if program not in _PROGRAMS:
+        raise CommandError(f"{stack.name}: {program or 'no command'} is not one of the model's; there are: {SUPPORTED}")
+    return _PROGRAMS[program](stack, words[1:])
+
+
+def _iptables(stack: Stack, words: list[str]) -> str:
+    old = _counted(stack)
+    new, printed = iptables.run(old, words)
+    if str(new) != str(old):
+        memory = stack.netfilter.memory
+        stack.netfilter.load(new)
+        stack.netfilter.memory = memory        # one rule more or less leaves what the others remember
+        stack.netfilter.counts = {place: list(counters) for place, counters in _counters(new) if counters}
+    return printed
+
+
+def _save(stack: Stack, words: list[str]) -> str:
+    unknown = [w for w in words if w not in ("-c", "-t", *TABLES)]
+    if unknown or ("-t" in words) != bool(set(words) & set(TABLES)):
+        raise CommandError(f"iptables-save {' '.join(words)}: say iptables-save [-t TABLE] [-c]")
+    rules = _counted(stack).normal() if stack.netfilter.rules else Ruleset()
+    if "-c" in words:
+        rules = _with_counts(rules, stack.netfilter.counts)
+    return str(Ruleset(tuple(t for t in rules.tables if "-t" not in words or t.name in words)))
+
+
+def _counted(stack: Stack) -> Ruleset:
+    """The host's rules with the counts that the walks have made."""
+    return _with_counts(stack.netfilter.rules, stack.netfilter.counts) if stack.netfilter.rules else Ruleset()
+
+
+def _with_counts(rules: Ruleset, counts: Mapping[Place, list[int]]) -> Ruleset:
+    def count(table: str, chain: str, position: int) -> tuple[int, int]:
+        return tuple(counts.get(Place(table, chain, position), (0, 0)))
+
+    return Ruleset(tuple(replace(table, chains=tuple(
+        replace(chain, counters=count(table.name, chain.name, 0), rules=tuple(
+            replace(rule, counters=count(table.name, chain.name, position), own_counters=False)
+            for position, rule in enumerate(chain.rules, 1)))
+        for chain in table.chains)) for table in rules.tables))
+
+
+def _counters(rules: Ruleset) -> Iterator[tuple[Place, tuple[int, int] | None]]:
+    for table in rules.tables:
+        for chain in table.chains:
+            yield Place(table.name, chain.name, 0), chain.counters
+            for position, rule in enumerate(chain.rules, 1):
+                yield Place(table.name, chain.name, position), rule.counters
+
+
+def _conntrack(stack: Stack, words: list[str]) -> str:
+    if words == ["-F"]:
+        stack.netfilter.conntrack.clear()
+        return "conntrack v1.4.7 (conntrack-tools): connection tracking table has been emptied.\n"
+    if words != ["-L"]:
+        raise CommandError(f"conntrack {' '.join(words)}: the model knows conntrack -L and conntrack -F")
+    now = stack.clock()
+    entries = [str(connection.entry(now)) for connection in stack.netfilter.conntrack.connections(now)]
+    return "".join(f"{entry}\n" for entry in entries)
+
+
+_PROGRAMS = {"iptables": _iptables, "iptables-save": _save, "conntrack": _conntrack}

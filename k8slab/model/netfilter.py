@@ -1,0 +1,179 @@
+"""Netfilter on one host: who reads a packet at each hook, in which order.
+
+Theory of operation
+-------------------
+A hook is a place in the stack (`stack.py`) where a packet is shown to several parties, in the order
+of their priorities (nf_ip_hook_priorities in netfilter_ipv4.h): raw (-300), conntrack (-200), mangle
+(-150), nat for destinations (-100), filter (0), security (50), nat for sources (100), conntrack's
+confirmation (last). HOOKS is that table. Any of them may end the packet.
+
+nat is asked for the first packet of a connection alone; what was decided then is applied to every
+packet after it, by no rule (nf_nat_inet_fn, `_nat` below). conntrack is on when one of the rules
+needs it, even one that is never reached; without it no nat chain is ever asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from k8slab.iptables import Context, NatRange, Place, Rule, Ruleset
+from k8slab.model import nat, says
+from k8slab.model.chance import Chance
+from k8slab.model.conntrack import Conntrack
+from k8slab.model.routing import Routes
+from k8slab.model.skb import Skb
+from k8slab.model.walk import ACCEPT, Ended, Walk
+from k8slab.packet import Packet
+
+HOOKS = {
+    "PREROUTING": ("raw", "conntrack", "mangle", "nat"),
+    "INPUT": ("mangle", "filter", "security", "nat", "confirm"),
+    "FORWARD": ("mangle", "filter", "security"),
+    "OUTPUT": ("raw", "conntrack", "mangle", "nat", "filter", "security"),
+    "POSTROUTING": ("mangle", "nat", "confirm"),
+}
+# The hooks at which a packet has an interface to go out on.
+OUTWARD = ("FORWARD", "OUTPUT", "POSTROUTING")
+# Matches and kinds of target that make a kernel switch conntrack on; a nat table without them does not.
+TRACKING_MATCHES = {"conntrack", "state", "connmark", "connbytes", "connlimit", "connlabel", "helper"}
+TRACKING_TARGETS = {"nat", "connmark"}
+# What a rule sees as the state of a packet that conntrack has not looked at (xt_conntrack.c).
+UNSEEN = "INVALID"
+ICMP_REDIRECT = 5
+HEADERS = {"tcp": 40, "udp": 28, "icmp": 28, "sctp": 32}
+
+
+class Netfilter:
+    """The rules of one host, what they remember, and its table of connections.
+
+    `note` writes a step; `clock` returns seconds; `routes` tells which addresses are local.
+    """
+
+    def __init__(self, rules: Ruleset | None, routes: Routes, chance: Chance, clock: Callable[[], float],
+                 note: Callable[..., None]) -> None:
+        self.routes, self.chance, self.clock, self.note = routes, chance, clock, note
+        self.conntrack = Conntrack()
+        self.memory: dict = {}
+        self.load(rules)
+
+    def load(self, rules: Ruleset | None) -> None:
+        """Replace the rules. Connections keep what they were given, and `recent` its lists; counters begin anew."""
+        self.rules = rules
+        self.memory = {key: value for key, value in self.memory.items() if key[0] == "recent"}
+        self.counts: dict[Place, list[int]] = {}
+        self.tables = {table.name: table for table in rules.tables} if rules else {}
+        self.tracks = any(_tracks(rule) for table in self.tables.values() for chain in table.chains
+                          for rule in chain.rules)
+
+    def ask(self, party: str, hook: str, skb: Skb) -> Ended:
+        """Show the packet to one party of HOOKS; it may be changed, and says how it ends here."""
+        return _PARTIES.get(party, Netfilter._walk)(self, party, hook, skb)
+
+    def _walk(self, table: str, hook: str, skb: Skb) -> Ended:
+        chain = self.tables[table].get(hook) if table in self.tables else None
+        if chain is None or (not chain.rules and chain.policy == "ACCEPT"):
+            return ACCEPT       # nothing to read, nothing to say
+        return Walk(self.tables[table], hook, skb, note=self.note, nat=self._nat_target, count=self._count,
+                    context=lambda skb: self._context(skb, hook)).run()
+
+    def _look_up(self, party: str, hook: str, skb: Skb) -> Ended:
+        if not self.tracks or skb.connection or skb.state:
+            return ACCEPT       # already known: it came round by lo, or NOTRACK was said
+        found = self.conntrack.look_up(skb.packet, self.clock())
+        skb.state, skb.connection, skb.direction = found.state, found.connection, found.direction
+        why = says.FOUND[found.state, found.direction, found.new]
+        self.note("CONNTRACK", skb, why.format(nat=says.NAT if "nat" in self.tables else ""), hook=hook)
+        return ACCEPT
+
+    def _confirm(self, party: str, hook: str, skb: Skb) -> Ended:
+        connection = skb.connection
+        if connection is None or connection.confirmed or skb.direction == "REPLY":
+            return ACCEPT
+        if not self.conntrack.confirm(connection, self.clock()):
+            return self._refused(skb, hook, "no tuple is left by which its replies could be told from those of "
+                                            "another connection")
+        self.note("CONNTRACK", skb, "the first packet has come through: the entry is confirmed, "
+                                    "and its answer will find it", hook=hook)
+        return ACCEPT
+
+    def _nat(self, party: str, hook: str, skb: Skb) -> Ended:
+        """nf_nat_inet_fn: ask the chains once for each connection, then rewrite every packet."""
+        connection, manip = skb.connection, nat.MANIP[hook]
+        if connection is None or "nat" not in self.tables:
+            return ACCEPT
+        if skb.state == "RELATED" and skb.packet.proto == "icmp":
+            if skb.packet.icmp_type == ICMP_REDIRECT and connection.status:
+                return self._refused(skb, hook, "a redirect about a translated connection would lead astray")
+            return self._rewrite(hook, skb, nat.translate_error)
+        if skb.state in ("NEW", "RELATED") and manip not in connection.nat_done:
+            ended = self._walk(party, hook, skb)
+            if ended.verdict != "ACCEPT":
+                return ended
+            if manip not in connection.nat_done:
+                nat.bind(self.conntrack, connection, manip, nat.NULL_BINDING, self.chance, self.clock())
+        return self._rewrite(hook, skb, nat.translate)
+
+    def _rewrite(self, hook: str, skb: Skb, translate) -> Ended:
+        before = skb.packet
+        skb.packet = translate(before, skb.connection, skb.direction, nat.MANIP[hook])
+        if skb.packet != before:
+            self.note("NAT", skb, says.entry_change(before, skb), hook=hook, before=before)
+        return ACCEPT
+
+    def _refused(self, skb: Skb, hook: str, why: str) -> Ended:
+        self.note("DROP", skb, why, hook=hook, ends=True)
+        return Ended("DROP", why)
+
+    def _nat_target(self, skb: Skb, rule: Rule, hook: str) -> tuple[Ended, Packet, str]:
+        """Carry out DNAT, SNAT, MASQUERADE or REDIRECT: bind, rewrite, and say what changed."""
+        before, manip = skb.packet, nat.MANIP[hook]
+        range_ = self._range(skb, rule, hook)
+        if skb.connection is None:
+            return ACCEPT, before, f"{rule.target.name}, but the packet has no conntrack entry: nothing is rewritten"
+        if range_.min_address == "":
+            why = f"{rule.target.name}, but {skb.iif} has no address to give: the packet is dropped"
+            return Ended("DROP", why), before, why
+        nat.bind(self.conntrack, skb.connection, manip, range_, self.chance, self.clock())
+        skb.packet = nat.translate(before, skb.connection, skb.direction, manip)
+        return ACCEPT, before, f"{rule.target.name} {says.change(before, skb.packet, manip)}"
+
+    def _range(self, skb: Skb, rule: Rule, hook: str) -> NatRange:
+        """The range of the rule; MASQUERADE and REDIRECT take their address from this host."""
+        given = rule.target.nat
+        if rule.target.name == "MASQUERADE":
+            return given.at(self.routes.nearest(skb.oif, self.routes.look_up(skb.packet.dst).next_hop))
+        if rule.target.name == "REDIRECT":
+            return given.at("127.0.0.1" if hook == "OUTPUT" else self.routes.first(skb.iif))
+        return given
+
+    def _context(self, skb: Skb, hook: str) -> Context:
+        connection = skb.connection
+        status = set(connection.status) if connection else set()
+        if connection:
+            flags = {"ASSURED": connection.assured, "SEEN_REPLY": connection.seen_reply,
+                     "CONFIRMED": connection.confirmed}
+            status |= {name for name, on in flags.items() if on}
+        return Context(
+            skb.packet, iif=skb.iif, oif=skb.oif if hook in OUTWARD else "",
+            mark=skb.mark, ctstate=skb.state or UNSEEN, ctstatus=frozenset(status),
+            ctdir=skb.direction if connection else None,
+            original=connection.original if connection else None, reply=connection.reply if connection else None,
+            connmark=connection.mark if connection else 0, address_type=self.routes.address_type,
+            draw=self.chance.draw, memory=self.memory, now=self.clock())
+
+    def _count(self, place: Place, skb: Skb) -> None:
+        count = self.counts.setdefault(place, [0, 0])
+        count[0] += 1
+        count[1] += HEADERS.get(skb.packet.proto, 20) + skb.packet.length
+
+
+_PARTIES: dict[str, Callable[[Netfilter, str, str, Skb], Ended]] = {
+    "conntrack": Netfilter._look_up, "confirm": Netfilter._confirm, "nat": Netfilter._nat,
+}
+
+
+def _tracks(rule: Rule) -> bool:
+    """Whether a kernel that is given this rule begins to track connections."""
+    target = rule.target
+    return (any(match.name in TRACKING_MATCHES for match in rule.matches)
+            or target is not None and (target.kind in TRACKING_TARGETS or (target.kind == "ct" and not target.notrack)))
