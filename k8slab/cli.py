@@ -1,0 +1,189 @@
+"""The command line: `k8slab trace` and `k8slab demo`.
+
+Exit status: 0 when the question was answered, whatever the verdict; 1 when the input is wrong, with
+one line that says where and what would be right; 2 for a wrong command line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import json
+import os
+import sys
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from k8slab import iptables
+from k8slab.iptables import RulesError, Ruleset
+from k8slab.lab import DATAPLANES, Lab, LabError
+from k8slab.model.chance import Seeded
+from k8slab.model.dump import Question, proved_local
+from k8slab.packet import ECHO_REQUEST, PORT_PROTOCOLS, Packet
+from k8slab.trace import Trace, packet_dict
+
+SOURCE_PORT = 40000        # what `--from` means where it names no port
+ARTICLE = Packet("tcp", "10.244.1.5", "10.96.0.1", SOURCE_PORT, 443)
+
+
+class Wrong(Exception):
+    """A command line that argparse lets through and that makes no sense; exit status 2."""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    parser = build_parser()
+    options = parser.parse_args(words)
+    try:
+        options.run(options)
+        sys.stdout.flush()
+    except (RulesError, LabError, OSError) as error:
+        if isinstance(error, BrokenPipeError):     # `| head` has read enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        print(f"k8slab: {_sentence(error)}", file=sys.stderr)
+        return 1
+    except Wrong as error:
+        parser.exit(2, f"k8slab: {error}\n")
+    return 0
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The words that `k8slab` understands."""
+    parser = argparse.ArgumentParser(prog="k8slab", description="Follow one packet through kube-proxy's rules.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_trace(commands.add_parser("trace", help="where a node's rules send a packet, and why",
+                                   description="Say where a packet goes through the rules of one node, and why."))
+    demo = commands.add_parser("demo", help="the article's packet, there and back, step by step")
+    demo.add_argument("--dataplane", choices=DATAPLANES, default="auto", help="what carries the packet")
+    demo.set_defaults(run=run_demo)
+    return parser
+
+
+def _add_trace(trace: argparse.ArgumentParser) -> None:
+    trace.add_argument("rules", metavar="RULES", help="iptables-save text; - reads standard input")
+    trace.add_argument("--from", dest="source", metavar="ADDR[:PORT]", required=True, type=_endpoint,
+                       help=f"who sends the packet (port {SOURCE_PORT} unless given)")
+    trace.add_argument("--to", dest="target", metavar="ADDR:PORT", required=True, type=_endpoint,
+                       help="whom it is for; for icmp an address alone")
+    trace.add_argument("--proto", choices=("tcp", "udp", "sctp", "icmp"), default="tcp")
+    trace.add_argument("--local", metavar="ADDR", action="append", default=[], type=_address,
+                       help="an address of the node itself; may be given again")
+    start = trace.add_mutually_exclusive_group()
+    start.add_argument("--in", dest="iif", metavar="IFACE", help="the interface that the packet comes in on")
+    start.add_argument("--from-node", action="store_true", help="a program on the node sends it")
+    trace.add_argument("--out", dest="oif", metavar="IFACE", help="the interface that it would leave by")
+    chance = trace.add_mutually_exclusive_group()
+    chance.add_argument("--seed", metavar="N", type=int, default=0, help="what random choices are drawn from")
+    chance.add_argument("--all", action="store_true", help="every way in which chance can fall, with its probability")
+    trace.add_argument("--json", action="store_true", help="the answer as JSON")
+    trace.set_defaults(run=run_trace)
+
+
+def _address(word: str) -> str:
+    try:
+        return str(ipaddress.IPv4Address(word))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{word!r} is not an IPv4 address such as 10.96.0.1") from None
+
+
+def _endpoint(word: str) -> tuple[str, int | None]:
+    address, colon, port = word.partition(":")
+    if colon and not (port.isascii() and port.isdigit() and int(port) <= 65535):
+        raise argparse.ArgumentTypeError(f"{port!r} is not a port; a target looks like 10.96.0.1:443")
+    return _address(address), int(port) if colon else None
+
+
+def run_demo(options: argparse.Namespace) -> None:
+    """Print the article's packet and its answer, step by step."""
+    with Lab(options.dataplane) as lab:
+        print(lab.send(ARTICLE))
+
+
+def run_trace(options: argparse.Namespace) -> None:
+    """Print where the rules send the packet."""
+    rules = _read(options.rules)
+    question, assumed = _question(options, rules)
+    if options.all:
+        outcomes = list(question.outcomes())
+        _print_json({"outcomes": [_outcome(p, t) for p, t in outcomes], "assumed": assumed}) if options.json \
+            else print(_outcome_table(outcomes, assumed))
+        return
+    trace = question.trace(Seeded(options.seed))
+    if options.json:
+        _print_json(trace.to_dict() | {"assumed": assumed})
+    else:
+        print("\n".join([str(trace), "", *_assumed_lines(assumed)]).rstrip())
+
+
+def _read(name: str) -> Ruleset:
+    data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    return iptables.parse(data, "standard input" if name == "-" else name)
+
+
+def _question(options: argparse.Namespace, rules: Ruleset) -> tuple[Question, list[str]]:
+    """The question that the options ask, and what had to be assumed to ask it."""
+    packet = _packet(options)
+    proved = proved_local(rules)
+    local = list(dict.fromkeys([*options.local, *proved]))
+    assumed = [f"{address} is local: the rules for NodePorts name it" for address in proved
+               if address not in options.local]
+    if options.from_node and packet.src not in local:
+        local.insert(0, packet.src)
+        assumed.append(f"{packet.src} is an address of the node, since a program there sends from it")
+    if not options.from_node and packet.src in local:
+        raise Wrong(f"{packet.src} is an address of the node: say --from-node if a program there sends the packet")
+    if not local:
+        assumed.append("no address but 127.0.0.0/8 is the node's own (--local ADDR names one)")
+    if not (options.iif or options.from_node):
+        assumed.append("the packet comes in on some interface (--in IFACE names it)")
+    if not options.oif:
+        assumed.append("it would leave by some interface (--out IFACE names it)")
+    return Question(rules, packet, tuple(local), options.iif, options.oif, options.from_node), assumed
+
+
+def _packet(options: argparse.Namespace) -> Packet:
+    (src, sport), (dst, dport) = options.source, options.target
+    if options.proto not in PORT_PROTOCOLS:
+        if dport is not None:
+            raise Wrong(f"--to {dst}:{dport}: {options.proto} has no ports; say --to {dst}")
+        return Packet("icmp", src, dst, icmp_type=ECHO_REQUEST, icmp_id=1)
+    if dport is None:
+        raise Wrong(f"--to {dst}: {options.proto} needs a port, as in --to {dst}:443")
+    return Packet(options.proto, src, dst, SOURCE_PORT if sport is None else sport, dport)
+
+
+def _outcome(probability: Fraction, trace: Trace) -> dict:
+    return {"probability": float(probability), "verdict": trace.verdict, "reason": trace.reason or None,
+            "received": packet_dict(trace.received), "masqueraded": trace.masqueraded}
+
+
+def _outcome_table(outcomes: list[tuple[Fraction, Trace]], assumed: list[str]) -> str:
+    """One line for each way chance can fall, with the chains that it leads through."""
+    sent = outcomes[0][1].sent
+    lines = [f"{sent}: {len(outcomes)} way{'s' * (len(outcomes) > 1)} in which chance can fall", "",
+             "probability  verdict    arrives at             masqueraded  through"]
+    for probability, trace in outcomes:
+        at = trace.received.destination if trace.received else "nowhere"
+        said = "yes" if trace.masqueraded else "no"
+        lines.append(f"{float(probability):11.9f}  {trace.verdict:<9}  {at:<21}  {said:<11}  "
+                     + " ".join(c for c in trace.chains if c.startswith(("KUBE-SVC", "KUBE-SVL", "KUBE-SEP"))))
+        lines += [f"             {trace.reason}"] if trace.reason else []
+    return "\n".join([*lines, "", *_assumed_lines(assumed)]).rstrip()
+
+
+def _assumed_lines(assumed: list[str]) -> list[str]:
+    return ["Assumed:", *(f"  {line}" for line in assumed)] if assumed else []
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=2))
+
+

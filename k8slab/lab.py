@@ -1,0 +1,132 @@
+"""Lab: a cluster's network and a dataplane together, which is what a notebook holds in its hand."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from k8slab import iptables
+from k8slab.entry import Entry
+from k8slab.model.dataplane import Clock, Model
+from k8slab.network import Network, cluster_network
+from k8slab.packet import Packet
+from k8slab.trace import Trace
+
+if TYPE_CHECKING:
+    from scapy.packet import Packet as ScapyPacket
+
+DATAPLANES = ("auto", "model", "kernel")
+# What a real kube-proxy 1.36.2 wrote for a cluster with nothing but the `kubernetes` Service.
+RULES = "01-kubernetes.iptables-save"
+# kube-proxy counts some packets with nfacct where the kernel has the accounting objects; they are
+# the host's and not a namespace's, so that in a lab, as in a container, it leaves these words out.
+NFACCT = re.compile(r" -m nfacct --nfacct-name +\S+")
+
+
+class LabError(Exception):
+    """The lab cannot do what was asked; the message says why, and what it can do."""
+
+
+def kube_proxy_rules(name: str = RULES) -> str:
+    """The rules of a recorded node, as `iptables-save` text without nfacct.
+
+    >>> "KUBE-SVC-NPX46M4PTMTKRN6Y" in kube_proxy_rules()
+    True
+
+    Raises LabError when there is no recording of that name.
+    """
+    folder = resources.files("k8slab") / "data" / "golden"
+    try:
+        return NFACCT.sub("", (folder / name).read_text(encoding="ascii"))
+    except FileNotFoundError:
+        names = ", ".join(sorted(f.name for f in folder.iterdir() if f.name.endswith(".iptables-save")))
+        raise LabError(f"there is no recording {name}; there are {names}") from None
+
+
+class Lab:
+    """Two nodes, their Pods, an API server, a router and a client outside, with kube-proxy's rules on each node.
+
+    `dataplane`: "model", or "auto", which takes what K8SLAB_DATAPLANE says, else the best there is.
+    `seed`: what chance is drawn from. `network`, `rules`: another cluster than the lab's own; `rules` is
+    `iptables-save` text for every node.
+
+    >>> with Lab(seed=1) as lab:
+    ...     print(lab.connect("client", "10.96.0.1", 443).summary())
+    10.244.1.5:40000 asked 10.96.0.1:443; 10.106.175.128:6443 answered, and the answer came back as 10.96.0.1:443.
+
+    Raises LabError for a dataplane that is not there, RulesError for rules that iptables would refuse.
+    """
+
+    def __init__(self, dataplane: str = "auto", *, seed: int = 0, network: Network | None = None,
+                 rules: str | None = None) -> None:
+        self.network = network or cluster_network()
+        self._rules, self._seed = rules or kube_proxy_rules(), seed
+        self._build = _builder(dataplane)
+        self.reset()
+
+    def reset(self) -> None:
+        """Build everything anew: rules, connections, time and chance as they were at the start."""
+        self.clock = Clock()
+        nodes = [host.name for host in self.network.hosts if host.kind == "node"]
+        parsed = iptables.parse(self._rules, "rules")
+        self.dataplane = self._build(self.network, dict.fromkeys(nodes, parsed), seed=self._seed, clock=self.clock)
+
+    def send(self, packet: Packet | ScapyPacket, at: str = "client") -> Trace:
+        """Send one packet, ours or scapy's, from a host, and follow it and its answers."""
+        if not isinstance(packet, Packet):
+            from k8slab.wire import from_scapy  # importing scapy takes longer than building the lab
+            packet = from_scapy(packet)
+        return self.dataplane.send(packet, at)
+
+    def connect(self, pod: str, address: str, port: int, **options: object) -> Trace:
+        """Open a connection from a Pod, ask, hear the answer and close."""
+        return self.dataplane.connect(pod, address, port, **options)
+
+    def ping(self, pod: str, address: str) -> Trace:
+        """Send one ICMP echo request from a Pod."""
+        return self.dataplane.ping(pod, address)
+
+    def connections(self, n: int, pod: str, address: str, port: int) -> Counter[str]:
+        """Open `n` connections and count which endpoint answered."""
+        return self.dataplane.connections(n, pod, address, port)
+
+    def run(self, node: str, command: str) -> str:
+        """Run a command on a node; what it prints."""
+        return self.dataplane.run(node, command)
+
+    def restore(self, node: str, text: str, *, noflush: bool = False) -> None:
+        """Feed text to `iptables-restore` on a node."""
+        self.dataplane.restore(node, text, noflush=noflush)
+
+    def entries(self, node: str) -> tuple[Entry, ...]:
+        """The node's conntrack entries."""
+        return self.dataplane.entries(node)
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.dataplane.close()
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        hosts = ", ".join(f"{h.name} {h.address}" for h in self.network.hosts)
+        return f"Lab on the {type(self.dataplane).__name__.lower()}: {hosts}"
+
+
+def _builder(dataplane: str) -> Callable[..., Model]:
+    if dataplane not in DATAPLANES:
+        raise LabError(f"there is no dataplane {dataplane!r}; there are {', '.join(DATAPLANES)}")
+    chosen = os.environ.get("K8SLAB_DATAPLANE", "auto") if dataplane == "auto" else dataplane
+    if chosen not in DATAPLANES:
+        raise LabError(f"K8SLAB_DATAPLANE is {chosen!r}; it may be {', '.join(DATAPLANES)}")
+    if chosen == "kernel":
+        raise LabError("this version has no kernel dataplane; the model runs everything: Lab('model')")
+    return Model
