@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from k8slab import iptables
 from k8slab.entry import Entry
+from k8slab.errors import Told
 from k8slab.model.dataplane import Clock, Model
 from k8slab.network import Network, cluster_network
 from k8slab.packet import Packet
@@ -27,7 +28,7 @@ RULES = "01-kubernetes.iptables-save"
 NFACCT = re.compile(r" -m nfacct --nfacct-name +\S+")
 
 
-class LabError(Exception):
+class LabError(Told):
     """The lab cannot do what was asked; the message says why, and what it can do."""
 
 

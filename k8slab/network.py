@@ -11,6 +11,8 @@ import dataclasses
 import ipaddress
 from dataclasses import dataclass, field
 
+from k8slab.errors import Told
+
 POD_RANGE = "10.244.0.0/16"
 SERVICE_RANGE = "10.96.0.0/16"
 ROUTER = "10.106.175.1"
@@ -23,7 +25,7 @@ API_SERVER_PORT = 6443
 SYSCTLS = {"ip_forward": 0, "rp_filter": 0, "route_localnet": 0, "send_redirects": 0}
 
 
-class NetworkError(ValueError):
+class NetworkError(Told, ValueError):
     """A network that cannot be built: the message says which part, and why."""
 
 

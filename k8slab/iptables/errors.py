@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from k8slab.errors import Told
+
 
 def shown(word: str, limit: int = 60) -> str:
     """A word of the input as one printable line, cut at `limit` characters."""
@@ -10,7 +12,7 @@ def shown(word: str, limit: int = 60) -> str:
     return f'"{safe}…"' if len(word) > limit else f'"{safe}"'
 
 
-class RulesError(ValueError):
+class RulesError(Told, ValueError):
     """A wrong rule, command or dump; its text is one line.
 
     `problem`: what is wrong, said of `word` where there is one. `hint`: what would be right. `file`: the

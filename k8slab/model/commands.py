@@ -1,6 +1,6 @@
 """The commands that a host of the model answers, in the words of the real programs.
 
-So far `iptables`, `iptables-save`, `iptables-restore`'s result through `restore`, and `conntrack -L|-F`,
+So far `iptables`, `iptables-save`, `iptables-restore`'s result through `restore`, and `conntrack -L|-D|-F`,
 in the forms that the course uses; anything else is refused by name.
 """
 
@@ -11,14 +11,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from k8slab import iptables
+from k8slab.errors import Told
 from k8slab.iptables import Place, Ruleset
 from k8slab.iptables.names import TABLES
 from k8slab.model.stack import Stack
 
-SUPPORTED = "iptables …, iptables-save [-t TABLE] [-c], conntrack -L, conntrack -F"
+SUPPORTED = "iptables …, iptables-save [-t TABLE] [-c], conntrack -L|-D [-p PROTO] [-s ADDR] [-d ADDR], conntrack -F"
+# What `conntrack` may be asked for: option → what it reads of an entry.
+_FILTERS = {"-p": lambda entry: entry.original.proto, "-s": lambda entry: entry.original.src,
+            "-d": lambda entry: entry.original.dst, "-r": lambda entry: entry.reply.src,
+            "--dport": lambda entry: str(entry.original.dport), "--sport": lambda entry: str(entry.original.sport)}
+_NAMES = {"--proto": "-p", "--src": "-s", "--orig-src": "-s", "--dst": "-d", "--orig-dst": "-d", "--reply-src": "-r",
+          "--orig-port-dst": "--dport", "--orig-port-src": "--sport"}
 
 
-class CommandError(ValueError):
+class CommandError(Told, ValueError):
     """A command that the model does not know, or that is wrong; the message says what it supports."""
 
 
@@ -87,14 +94,32 @@ def _counters(rules: Ruleset) -> Iterator[tuple[Place, tuple[int, int] | None]]:
 
 
 def _conntrack(stack: Stack, words: list[str]) -> str:
+    table, now = stack.netfilter.conntrack, stack.clock()
     if words == ["-F"]:
-        stack.netfilter.conntrack.clear()
+        table.clear()
         return "conntrack v1.4.7 (conntrack-tools): connection tracking table has been emptied.\n"
-    if words != ["-L"]:
-        raise CommandError(f"conntrack {' '.join(words)}: the model knows conntrack -L and conntrack -F")
-    now = stack.clock()
-    entries = [str(connection.entry(now)) for connection in stack.netfilter.conntrack.connections(now)]
-    return "".join(f"{entry}\n" for entry in entries)
+    if words[:1] not in (["-L"], ["-D"]):
+        raise CommandError(f"conntrack {' '.join(words)}: the model knows conntrack -L, -D and -F")
+    wanted = _wanted(words)
+    found = [(connection, connection.entry(now)) for connection in table.connections(now)]
+    found = [(connection, entry) for connection, entry in found
+             if all(_FILTERS[option](entry) == value for option, value in wanted.items())]
+    listed = "".join(f"{entry}\n" for _, entry in found)
+    if words[0] == "-L":
+        return listed
+    for connection, _ in found:
+        table.kill(connection)
+    return f"{listed}conntrack v1.4.7 (conntrack-tools): {len(found)} flow entries have been deleted.\n"
+
+
+def _wanted(words: list[str]) -> dict[str, str]:
+    """Option → value, of the words after `-L` or `-D`."""
+    names, values = [_NAMES.get(word, word) for word in words[1::2]], words[2::2]
+    unknown = next((name for name in names if name not in _FILTERS), None)
+    if unknown or len(names) != len(values):
+        raise CommandError(f"conntrack {' '.join(words)}: {unknown or names[-1]} is not understood; the model knows "
+                           f"{', '.join(_FILTERS)}, each with a value")
+    return dict(zip(names, values))
 
 
 _PROGRAMS = {"iptables": _iptables, "iptables-save": _save, "conntrack": _conntrack}

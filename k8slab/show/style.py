@@ -125,8 +125,14 @@ _SHEET = """
 # with the focus in our list, ↓ would select the next cell and d d would delete this one. Lumino, which reads
 # the keys, leaves an element alone that has this attribute (`targetDistance` in its CommandRegistry); a widget
 # has no other way to set one.
-_KEEP_KEYS = ("this.closest('.k8slab-stepper').addEventListener('focusin',"
+_KEEP_KEYS = ("this.closest('.{}').addEventListener('focusin',"
               "event => event.target.dataset.lmSuppressShortcuts = '')")
 
+
+def style_tag(css_class: str, sheet: str) -> str:
+    """A style sheet for a widget of that class, which also keeps the keys pressed in it for itself."""
+    return f'<style onload="{_KEEP_KEYS.format(css_class)}">{sheet}</style>'
+
+
 SHEET = _SHEET.replace("&", ".k8slab-stepper.k8slab-stepper")
-STYLE = f'<style onload="{_KEEP_KEYS}">{SHEET}</style>'
+STYLE = style_tag("k8slab-stepper", SHEET)

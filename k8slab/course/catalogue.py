@@ -1,0 +1,68 @@
+"""The units that there are, and how far a learner has come in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from k8slab.course import widgets
+from k8slab.course.outcome import RIGHT, code
+from k8slab.course.progress import Progress, ProgressError, ticks_code, ticks_of
+from k8slab.course.question import Quiz
+from k8slab.course.unit import Content, CourseError, Unit
+from k8slab.course.units import unit00, unit01, unit04, unit05
+from k8slab.course.widgets import Panel
+
+UNITS: dict[str, Content] = {module.UNIT.number: module.UNIT for module in (unit00, unit01, unit04, unit05)}
+
+
+def unit(number: str, store: Progress | None = None) -> Unit:
+    """One unit by its number: `unit("04")`; raises CourseError for a number that is not there."""
+    if number not in UNITS:
+        raise CourseError(f"there is no unit {number!r}; there are {', '.join(UNITS)}")
+    content = UNITS[number]
+    asked = [next(q for q in UNITS[other].quiz.questions if q.key == key) for other, key in content.warm_up]
+    return Unit(content, Quiz("Warm-up: what stayed from earlier units?", tuple(asked)), store or Progress())
+
+
+def _ticks() -> list[tuple[str, str]]:
+    return [(number, key) for number, content in UNITS.items() for key in content.ticks]
+
+
+def ticked(store: Progress) -> list[bool]:
+    """For each exercise and question of the course, in order, whether it was answered right."""
+    units = store.read()
+    return [units.get(number, {}).get(key, {}).get("outcome") == RIGHT for number, key in _ticks()]
+
+
+def progress(store: Progress | None = None) -> Panel:
+    """How far you have come: shown while a kernel runs, not saved with the notebook."""
+    store = store or Progress()
+    lines = [f"{number} {content.title}: {len(content.ticks)} exercises and questions"
+             for number, content in UNITS.items()]
+    text = "\n".join(("Your progress is shown here when you run the cell.", *lines))
+    return Panel(text, "".join(f"<p>{code(line)}</p>" for line in text.splitlines()), _live(store))
+
+
+def _live(store: Progress) -> Callable[[], widgets.Widget]:
+    def live() -> widgets.Widget:
+        try:
+            ticks = dict(zip(_ticks(), ticked(store)))
+        except (ProgressError, OSError) as error:
+            return widgets.frame(widgets.say(f"<p>{code(str(error))}</p>"))
+        rows = "".join(f"<li>{number} {content.title}: {sum(ticks[number, key] for key in content.ticks)} of "
+                       f"{len(content.ticks)} right</li>" for number, content in UNITS.items())
+        return widgets.frame(widgets.say(
+            f"<ul>{rows}</ul><p>Code for these ticks: <code>{ticks_code(list(ticks.values()))}</code></p><p>All your answers are in "
+            f"<code>{store.path.name}</code>, in the list of files on the left: right-click, Download, keeps them; drop the file "
+            "there again to put them back.</p>"))
+    return live
+
+
+def enter_code(text: str, store: Progress | None = None) -> Panel:
+    """Put back the ticks of a code that `progress` showed; raises ProgressError for a code that is none."""
+    store = store or Progress()
+    have = ticked(store)
+    for (number, key), tick, had in zip(_ticks(), ticks_of(text, len(have)), have):
+        if tick and not had:
+            store.record(number, key, outcome=RIGHT)
+    return progress(store)

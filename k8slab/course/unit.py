@@ -1,0 +1,204 @@
+"""Unit: what a notebook holds in its hand of the course: its questions, its exercises, and the learner's progress.
+
+    unit = course.unit("04")
+    unit.predict("hook")                       # a guess, kept
+    unit.after("hook", show(journey))          # what it is about, closed until then
+    unit.fact("hook", journey.chains[0])       # the fact, beside the guess
+    unit.check("pods", answer)                 # an exercise, tried on packets
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from html import escape
+
+from k8slab.course import widgets
+from k8slab.course.exercise import Exercise
+from k8slab.course.outcome import NOT_ATTEMPTED, RIGHT, Outcome, code
+from k8slab.course.progress import Progress, ProgressError
+from k8slab.course.question import Prediction, Question, Quiz
+from k8slab.course.widgets import Panel
+from k8slab.errors import Told
+from k8slab.lab import Lab
+
+# After so many tries the outcome itself offers the solution.
+TRIES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """All that one unit asks. `warm_up`: pairs of an earlier unit's number and a key of its quiz."""
+
+    number: str
+    title: str
+    quiz: Quiz
+    predictions: tuple[Prediction, ...] = ()
+    exercises: tuple[Exercise, ...] = ()
+    warm_up: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def ticks(self) -> tuple[str, ...]:
+        """The keys that can be ticked: exercises and questions."""
+        return (*(e.key for e in self.exercises), *(q.key for q in self.quiz.questions))
+
+
+class CourseError(Told, ValueError):
+    """A unit, exercise or question that is not there; the message says which there are."""
+
+
+@dataclass(slots=True)
+class Unit:
+    """A unit as a notebook uses it. `warm`: the questions of its warm-up. Keys that are not there raise CourseError."""
+
+    content: Content
+    warm: Quiz
+    store: Progress = field(default_factory=Progress)
+    _waiting: dict[str, list[Callable[[], None]]] = field(default_factory=dict)
+    _hints: dict[str, int] = field(default_factory=dict)
+
+    # Questions.
+
+    def warm_up(self) -> Panel:
+        """Two questions from earlier units."""
+        return self._quiz(self.warm)
+
+    def quiz(self) -> Panel:
+        """The unit's own questions."""
+        return self._quiz(self.content.quiz)
+
+    def _quiz(self, quiz: Quiz) -> Panel:
+        def keep(question: Question, choice: str) -> None:
+            self._keep(question.key, choice=choice, outcome=RIGHT if choice == question.right else "Not so")
+
+        def live() -> widgets.Widget:
+            return widgets.quiz(quiz, lambda key: self._kept(key).get("choice"), keep)
+
+        return Panel(str(quiz), quiz.html, live)
+
+    def predict(self, key: str) -> Panel:
+        """Ask for a guess before the cell that shows."""
+        prediction = self._find("prediction", self.content.predictions, key)
+
+        def keep(guess: str) -> None:
+            self._keep(key, guess=guess)
+            for open_ in self._waiting.pop(key, []):
+                open_()
+
+        def live() -> widgets.Widget:
+            return widgets.prediction(prediction, self._kept(key).get("guess"), keep)
+
+        return Panel(str(prediction), prediction.html, live)
+
+    def after(self, key: str, shown: object) -> Panel:
+        """Show something, a stepper for one, when the guess of that prediction is kept or on "show me"."""
+        self._find("prediction", self.content.predictions, key)
+
+        def live() -> widgets.Widget:
+            return widgets.gate(shown, "guess" in self._kept(key), self._waiting.setdefault(key, []).append)
+
+        still = widgets.formatted(shown).get("text/html") or f"<pre>{escape(str(shown))}</pre>"
+        return Panel(str(shown), f"<details><summary>Make your guess, then open</summary>{still}</details>", live)
+
+    def fact(self, key: str, found: object) -> Panel:
+        """Set what was found beside the guess; `found` is what the lab showed."""
+        prediction = self._find("prediction", self.content.predictions, key)
+        fact = next((option for option in prediction.options if option == str(found)), str(found))
+        text = f"It was: {fact}"
+
+        def live() -> widgets.Widget:
+            guess = self._kept(key).get("guess")
+            beside = ("You made no guess." if guess is None else f"You expected just that: {code(guess)}."
+                      if guess == fact else f"You expected: {code(guess)}. What made the difference?")
+            return widgets.frame(widgets.say(f"<p>{code(text)}</p><p>{beside}</p>"))
+
+        return Panel(text, f"<p>{code(text)}</p>", live)
+
+    # Exercises.
+
+    def check(self, key: str, answer: object) -> Panel:
+        """Try an answer on packets and say what became of it."""
+        exercise, outcome = self._grade(key, answer)
+
+        def live() -> widgets.Widget:
+            return widgets.checked(outcome.html + self._offer(key, outcome), lambda: self.hint(exercise.key).html,
+                                   lambda: self.solution(exercise.key).html)
+
+        return Panel(str(outcome), outcome.html, live)
+
+    def order(self, key: str) -> Panel:
+        """An ordering task, done by keyboard."""
+        exercise = self._find("ordering task", [e for e in self.content.exercises if e.items], key)
+
+        def check(items: list[str]) -> str:
+            return self._grade(key, items)[1].html
+
+        def live() -> widgets.Widget:
+            kept = self._kept(key).get("answer")
+            fits = isinstance(kept, list) and sorted(kept) == sorted(exercise.items)
+            return widgets.ordering(exercise.asks, kept if fits else exercise.items, check)
+
+        lines = "\n".join((exercise.asks, *(f"  {item}" for item in exercise.items)))
+        rows = "".join(f"<li><code>{escape(item)}</code></li>" for item in exercise.items)
+        return Panel(lines, f"<p>{code(exercise.asks)}</p><ul>{rows}</ul>", live)
+
+    def broken(self, key: str) -> Lab:
+        """A new lab in which something is broken, for the exercise of that key."""
+        return self._find("exercise", self.content.exercises, key).make()
+
+    def hint(self, key: str) -> Panel:
+        """The next hint; after the last, the first again."""
+        hints = self._find("exercise", self.content.exercises, key).hints
+        at = self._hints.get(key, 0)
+        self._hints[key] = (at + 1) % len(hints)
+        text = f"Hint {at + 1} of {len(hints)}. {hints[at]}"
+        return Panel(text, f"<p>{code(text)}</p>")
+
+    def solution(self, key: str) -> Panel:
+        """An answer that passes, and why it does."""
+        exercise = self._find("exercise", self.content.exercises, key)
+        answer = exercise.solution if isinstance(exercise.solution, str) else "\n".join(map(str, exercise.solution))
+        html = f"<p>One that works:</p><pre>{escape(answer.strip())}</pre><p>{code(exercise.why)}</p>"
+        return Panel(f"One that works:\n\n{answer.strip()}\n\n{exercise.why}", html)
+
+    def reset(self) -> Panel:
+        """Forget the answers to this unit; the file as it was is kept beside it."""
+        self.store.forget(self.content.number)
+        text = (f"Unit {self.content.number} is as new; what you had answered is in {self.store.path}.bak. The notebook's own text: "
+                "Git → `git checkout notebooks`, or *File, Reload Notebook from Disk* for what you have not saved.")
+        return Panel(text, f"<p>{code(text)}</p>")
+
+    def _grade(self, key: str, answer: object) -> tuple[Exercise, Outcome]:
+        exercise = self._find("exercise", self.content.exercises, key)
+        outcome = exercise.grade(answer)
+        if outcome.kind != NOT_ATTEMPTED:
+            tries = self._kept(key).get("tries", 0) + 1
+            kept = {"answer": answer} if isinstance(answer, (str, list, tuple)) else {}
+            self._keep(key, outcome=outcome.kind, tries=tries, **kept)
+        return exercise, outcome
+
+    def _offer(self, key: str, outcome: Outcome) -> str:
+        tries = self._kept(key).get("tries", 0)
+        if outcome.kind in (RIGHT, NOT_ATTEMPTED) or tries < TRIES:
+            return ""
+        return "<p>You have tried more than once: a solution, explained, is one button away.</p>"
+
+    # Progress must never be in the way of the course.
+
+    def _kept(self, key: str) -> dict:
+        try:
+            return self.store.get(self.content.number, key)
+        except (ProgressError, OSError):
+            return {}
+
+    def _keep(self, key: str, **fields: object) -> None:
+        try:
+            self.store.record(self.content.number, key, **fields)
+        except (ProgressError, OSError):
+            pass        # a folder that cannot be written, or a file that is not ours: `course.progress()` says so
+
+    def _find(self, what: str, among: object, key: str) -> object:
+        found = {one.key: one for one in among}
+        if key not in found:
+            raise CourseError(f"unit {self.content.number} has no {what} {key!r}; there are {', '.join(found) or 'none'}")
+        return found[key]

@@ -1,0 +1,1 @@
+"""The units, one file each: what they ask, and what is right, in data."""

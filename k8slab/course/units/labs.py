@@ -1,0 +1,72 @@
+"""The labs of the exercises: the cluster's network with other rules, or with something broken."""
+
+from __future__ import annotations
+
+from k8slab.lab import Lab, kube_proxy_rules
+from k8slab.network import PODS, cluster_network
+from k8slab.packet import Packet
+
+API = "10.106.175.128:6443"
+TRANSLATE = "-d 10.96.0.1/32 -p tcp -m tcp --dport 443 -j DNAT --to-destination 10.106.175.128:6443"
+# Tables without a rule, so that a learner's own is the only one.
+NO_RULES = """*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+COMMIT
+*nat
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+COMMIT
+"""
+DNS_QUESTION = Packet("udp", "10.244.1.5", "10.96.0.10", 50053, 53)
+
+
+def no_rules() -> Lab:
+    """Nodes on which nobody has written a rule.
+
+    >>> no_rules().connect("client", "10.96.0.1", 443).verdict
+    'DROPPED'
+    """
+    return Lab(rules=NO_RULES)
+
+
+def other_range(address: str) -> Lab:
+    """The cluster as it would be if the Service `kubernetes` had this address."""
+    return Lab(rules=kube_proxy_rules().replace("10.96.0.1/32", f"{address}/32"))
+
+
+def earlier_rule() -> Lab:
+    """The right rule on worker1, and one before it that nobody remembers."""
+    lab = no_rules()
+    lab.run("worker1", "iptables -t nat -A PREROUTING -d 10.96.0.0/16 -j ACCEPT")
+    lab.run("worker1", f"iptables -t nat -A PREROUTING {TRANSLATE}")
+    return lab
+
+
+def silent_server() -> Lab:
+    """A SYN of the Pod client's has reached an API server that says nothing."""
+    lab = Lab()
+    lab.run("k8smaster", "iptables -I INPUT -p tcp -m tcp --dport 6443 -j DROP")
+    lab.send(Packet("tcp", "10.244.1.5", "10.96.0.1", 50000, 443), "client")
+    return lab
+
+
+def stale_entry() -> Lab:
+    """kube-dns has moved from 10.244.0.2 to 10.244.0.3, and worker1 remembers a conversation with the first.
+
+    A kube-proxy that runs deletes such UDP entries itself (pkg/proxy/conntrack/cleanup.go); here it was not
+    running when the endpoint went.
+    """
+    # Of the two endpoints the first is given to half of the packets, the second to the rest: leave it the rest alone.
+    rules = kube_proxy_rules("02-dns.iptables-save").splitlines(keepends=True)
+    only = "".join(line for line in rules if "--probability" not in line)
+    gone = only.replace("10.244.0.3", "10.244.0.2")
+    pods = {name: address for name, address in PODS.items() if name != "coredns-1"}
+    lab = Lab(rules=gone, network=cluster_network(pods=pods))
+    lab.send(DNS_QUESTION, "client")
+    for node in ("k8smaster", "worker1"):
+        lab.restore(node, only)
+    return lab

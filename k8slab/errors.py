@@ -1,0 +1,9 @@
+"""What all errors of the package share: they are told to a person in one line, without our own call stack."""
+
+
+class Told(Exception):
+    """An error whose message says all that its reader needs: which input, what was found, what would be right."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython prints in place of a traceback (`InteractiveShell.showtraceback`)."""
+        return [f"{type(self).__name__}: {self}"]

@@ -1,0 +1,86 @@
+"""Answers to every exercise: right ones, each mistake that was foreseen, and two that were not.
+
+(unit, key) → `right`: answers that pass, beside the exercise's own solution; `foreseen`: one answer for each Fault, in
+their order; `others`: answers that nobody foresaw, and words of what is said to them. An exercise whose answer is a
+lab takes commands for worker1 here; one whose answer is a packet, its fields.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from k8slab.course.units.labs import TRANSLATE
+from k8slab.course.units.unit01 import STATIONS as OUTWARD
+from k8slab.course.units.unit05 import STATIONS as HOMEWARD
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What is tried on one exercise."""
+
+    right: tuple = ()
+    foreseen: tuple = ()
+    others: tuple[tuple[object, str], ...] = ()
+
+
+WIDE = "iptables -t nat -A {} -d 10.96.0.1 -j DNAT --to-destination 10.106.175.128:6443"
+NARROW = f"iptables -t nat -A {{}} {TRANSLATE}"
+BOTH = f"{NARROW.format('PREROUTING')}\n{NARROW.format('OUTPUT')}"
+PORTLESS = "iptables -t nat -A PREROUTING -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination 10.106.175.128"
+NEW, LEAVE, ON, DNAT = ("-t nat -N SVC", "-t nat -A PREROUTING -s 10.244.1.7 -j RETURN",
+                        "-t nat -A PREROUTING -d 10.96.0.1 -p tcp --dport 443 -j SVC",
+                        "-t nat -A SVC -p tcp -j DNAT --to-destination 10.106.175.128:6443")
+SYN_ACK = {"src": "10.106.175.128", "dst": "10.244.1.5", "sport": 6443, "dport": 50000, "flags": "SA"}
+
+ANSWERS: dict[tuple[str, str], Answers] = {
+    ("00", "range"): Answers(
+        right=(" 10.43.0.1 ",),
+        foreseen=("10.96.0.1", "10.43.0.0"),
+        others=(("10.43.0.10", "what came back was"), ("ten dot one", "no IPv4 address"))),
+    ("01", "stations"): Answers(
+        others=((list(reversed(OUTWARD)), "The first 0 of 6"), (list(OUTWARD)[:3], "each of the stations once"))),
+    ("01", "cut"): Answers(
+        right=("iptables -t nat -F KUBE-SEP-VDNPK4CXOQDGPWFC", "iptables -t nat -D KUBE-SERVICES 1",
+               "iptables -t nat -I KUBE-SERVICES -d 10.96.0.1 -j RETURN"),
+        foreseen=("iptables -A FORWARD -d 10.96.0.1 -j DROP", "iptables -P FORWARD DROP",
+                  "iptables -I FORWARD -d 10.106.175.128 -j DROP"),
+        others=(("iptables -t nat -F KUBE-SVC-X", "refuses command 1"),
+                ("iptables -t nat -A KUBE-SERVICES -j RETURN", "It met worker1"))),
+    ("04", "first"): Answers(
+        right=("iptables -t nat -I PREROUTING -p tcp -d 10.96.0.1/32 --dport 443 -j DNAT --to 10.106.175.128:6443",),
+        foreseen=(PORTLESS, WIDE.format("PREROUTING").replace("-j", "-p tcp -j"), NARROW.format("OUTPUT")),
+        others=((NARROW.format("PREROUTING").replace("443", "444"), "destination port is 443, the rule wants 444"),
+                (NARROW.format("PREROUTING").replace("nat", "____"), "There is still a blank"))),
+    ("04", "six"): Answers(
+        right=(BOTH.replace("-A", "-I"), "iptables -t nat -N S\n" + BOTH.replace(TRANSLATE, "-d 10.96.0.1 -p tcp --dport 443 -j S")
+               + "\niptables -t nat -A S -p tcp -j DNAT --to-destination 10.106.175.128:6443"),
+        foreseen=(BOTH.replace(":6443", ""), WIDE.replace("-j", "-p tcp -j").format("PREROUTING"),
+                  NARROW.format("PREROUTING"), NARROW.format("OUTPUT"), NARROW.format("POSTROUTING")
+                  .replace("DNAT --to-destination 10.106.175.128:6443", "ACCEPT")),
+        others=((NARROW.format("POSTROUTING"), "refuses command 1"),
+                (BOTH.replace("10.106.175.128", "10.106.175.131"), "should be 10.106.175.128:6443"))),
+    ("04", "order"): Answers(
+        right=([NEW, DNAT, LEAVE, ON], [LEAVE, NEW, ON, DNAT]),
+        foreseen=([NEW, ON, LEAVE, DNAT],),
+        others=(([ON, NEW, LEAVE, DNAT], "does not take this answer"), ([NEW, LEAVE], "each of the rules once"))),
+    ("04", "mend"): Answers(
+        right=(f"iptables -t nat -I PREROUTING {TRANSLATE}", "iptables -t nat -D PREROUTING -d 10.96.0.0/16 -j ACCEPT",
+               "iptables -t nat -R PREROUTING 1 -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination 10.106.175.128:6443"),
+        foreseen=("iptables -t nat -I PREROUTING -p tcp -j DNAT --to-destination 10.106.175.128:6443", NARROW.format("PREROUTING")),
+        others=(("iptables -t nat -F PREROUTING", "1 of 3 packets go"),
+                ("iptables -t nat -I PREROUTING -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination 10.106.175.131:6443",
+                 "should be 10.106.175.128:6443"))),
+    ("05", "home"): Answers(
+        others=((list(reversed(HOMEWARD)), "The first 0 of 6"), ("PREROUTING", "each of the stations once"))),
+    ("05", "forge"): Answers(
+        right=(SYN_ACK | {"ttl": 10},),
+        foreseen=(SYN_ACK | {"src": "10.96.0.1", "sport": 443}, SYN_ACK | {"sport": 443}, SYN_ACK | {"dport": 443},
+                  SYN_ACK | {"flags": "S"}),
+        others=((SYN_ACK | {"src": "10.106.175.131"}, "it was sent from 10.106.175.131:6443"),
+                (SYN_ACK | {"sport": 6444}, "it was sent from 10.106.175.128:6444"))),
+    ("05", "stale"): Answers(
+        right=("conntrack -F", "conntrack -D -s 10.244.1.5", "conntrack -D -r 10.244.0.2"),
+        foreseen=("iptables -t nat -I PREROUTING -d 10.96.0.10 -p udp -j DNAT --to-destination 10.244.0.3:53",),
+        others=(("conntrack -F\niptables -I FORWARD -p udp -j DROP", "-j DROP"),
+                ("iptables -t nat -F KUBE-SERVICES\nconntrack -F", "its destination in the end was"))),
+}

@@ -1,0 +1,88 @@
+"""Every exercise: untouched, its solution, each mistake that was foreseen with its own hint, and two that were not."""
+
+from __future__ import annotations
+
+import pytest
+
+from k8slab.course.catalogue import UNITS
+from k8slab.course.exercise import Exercise
+from k8slab.course.outcome import CANNOT_CHECK, NOT_ATTEMPTED, NOT_YET, RIGHT, Outcome
+from tests.course.answers import ANSWERS
+
+EXERCISES = {(number, exercise.key): exercise for number, content in UNITS.items() for exercise in content.exercises}
+exercises = pytest.mark.parametrize("place", EXERCISES, ids="-".join)
+
+
+def graded(exercise: Exercise, answer: object) -> Outcome:
+    """Grade an answer as it stands in the tables: commands for a lab, fields for a packet."""
+    if exercise.blank is None and isinstance(answer, dict):
+        from scapy.layers.inet import IP, TCP
+        header = {name: answer[name] for name in ("src", "dst", "ttl") if name in answer}
+        answer = IP(**header) / TCP(**{name: value for name, value in answer.items() if name not in header})
+    elif exercise.blank is None and isinstance(answer, str):
+        lab = exercise.make()
+        for line in answer.splitlines():
+            lab.run("worker1", line)
+        answer = lab
+    return exercise.grade(answer)
+
+
+def solved(exercise: Exercise) -> Outcome:
+    """Grade the exercise's own solution, as it is shown to the learner."""
+    if exercise.blank is not None:
+        return exercise.grade(exercise.solution)
+    from scapy.layers.inet import IP, TCP
+    lab = exercise.make()
+    value = eval(exercise.solution, {"lab": lab, "IP": IP, "TCP": TCP})
+    return exercise.grade(lab if isinstance(value, str) else value)
+
+
+def test_every_exercise_has_its_answers() -> None:
+    assert set(ANSWERS) == set(EXERCISES)
+    for place, exercise in EXERCISES.items():
+        assert len(ANSWERS[place].foreseen) == len(exercise.faults) and len(ANSWERS[place].others) >= 2
+
+
+@exercises
+def test_untouched_is_not_attempted(place: tuple[str, str]) -> None:
+    exercise = EXERCISES[place]
+    for blank in (exercise.blank, None, ..., *([f"\n{exercise.blank}\n  # a note"] if isinstance(exercise.blank, str) else [])):
+        assert exercise.grade(blank) == Outcome(NOT_ATTEMPTED, exercise.asks)
+
+
+@exercises
+def test_a_broken_lab_that_nobody_touched_is_not_attempted(place: tuple[str, str]) -> None:
+    exercise = EXERCISES[place]
+    if exercise.blank is None and place != ("05", "forge"):
+        assert exercise.grade(exercise.make()).kind == NOT_ATTEMPTED
+
+
+@exercises
+def test_the_solution_is_right(place: tuple[str, str]) -> None:
+    assert solved(EXERCISES[place]).kind == RIGHT
+
+
+@pytest.mark.parametrize(("place", "answer"), [(place, answer) for place in ANSWERS for answer in ANSWERS[place].right])
+def test_other_right_answers_pass(place: tuple[str, str], answer: object) -> None:
+    assert graded(EXERCISES[place], answer).kind == RIGHT, graded(EXERCISES[place], answer)
+
+
+@pytest.mark.parametrize(("place", "number"), [(place, number) for place in ANSWERS
+                                               for number in range(len(ANSWERS[place].foreseen))])
+def test_a_mistake_that_was_foreseen_has_its_own_hint(place: tuple[str, str], number: int) -> None:
+    exercise = EXERCISES[place]
+    outcome = graded(exercise, ANSWERS[place].foreseen[number])
+    assert outcome.kind == NOT_YET and outcome.lines[0] == exercise.faults[number].says, outcome
+
+
+@pytest.mark.parametrize(("place", "answer", "words"), [(place, *other) for place in ANSWERS for other in ANSWERS[place].others])
+def test_a_mistake_that_was_not_foreseen_is_told_from_the_packet(place: tuple[str, str], answer: object, words: str) -> None:
+    outcome = graded(EXERCISES[place], answer)
+    assert outcome.kind in (NOT_YET, CANNOT_CHECK) and words in str(outcome), outcome
+    assert not any(fault.says in outcome.lines for fault in EXERCISES[place].faults)
+
+
+@exercises
+@pytest.mark.parametrize("answer", [42, {"a": 1}, object(), b"x", 1.5, [1], ("x",), "iptables", "rm -rf /", "\x00", "____"], ids=repr)
+def test_no_answer_raises(place: tuple[str, str], answer: object) -> None:
+    assert EXERCISES[place].grade(answer).kind in (NOT_YET, CANNOT_CHECK)
