@@ -73,8 +73,8 @@ class Progress:
 def ticks_code(ticks: Sequence[bool]) -> str:
     """Ticks as a code to write down: base32 of the bits and a check byte, in groups of four.
 
-    >>> ticks_code([True, False, True]), ticks_of("UDBA", 3)
-    ('UDBA', [True, False, True])
+    >>> ticks_code([True, False, True]), ticks_of("UCWA", 3)
+    ('UCWA', [True, False, True])
     """
     bits = "".join("1" if tick else "0" for tick in ticks)
     data = int(bits.ljust(-(-len(bits) // 8) * 8, "0") or "0", 2).to_bytes(-(-len(bits) // 8), "big")

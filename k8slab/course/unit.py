@@ -76,19 +76,23 @@ class Unit:
 
         return Panel(str(quiz), quiz.html, live)
 
-    def predict(self, key: str) -> Panel:
-        """Ask for a guess before the cell that shows."""
-        prediction = self._find("prediction", self.content.predictions, key)
+    def predict(self, *keys: str) -> Panel:
+        """Ask for a guess, or several, before the cell that shows."""
+        predictions = [self._find("prediction", self.content.predictions, key) for key in keys]
 
+        def live() -> widgets.Widget:
+            return widgets.column([widgets.prediction(one, self._kept(one.key).get("guess"), self._guess(one.key))
+                                   for one in predictions])
+
+        return Panel("\n\n".join(map(str, predictions)), "".join(one.html for one in predictions), live)
+
+    def _guess(self, key: str) -> Callable[[str], None]:
+        """Keep a guess, and open what waits for it."""
         def keep(guess: str) -> None:
             self._keep(key, guess=guess)
             for open_ in self._waiting.pop(key, []):
                 open_()
-
-        def live() -> widgets.Widget:
-            return widgets.prediction(prediction, self._kept(key).get("guess"), keep)
-
-        return Panel(str(prediction), prediction.html, live)
+        return keep
 
     def after(self, key: str, shown: object) -> Panel:
         """Show something, a stepper for one, when the guess of that prediction is kept or on "show me"."""

@@ -67,6 +67,12 @@ def frame(*parts: Widget) -> VBox:
     return box
 
 
+def column(parts: Sequence[Widget]) -> VBox:
+    """Parts one below the other, each with its own looks."""
+    from ipywidgets import VBox
+    return VBox(list(parts))
+
+
 def say(html: str = "") -> HTML:
     """A piece of HTML whose value may change."""
     from ipywidgets import HTML
@@ -146,7 +152,9 @@ def formatted(shown: object) -> dict[str, object]:
     """What a notebook's kernel would display, by MIME type."""
     from IPython import get_ipython
     shell = get_ipython()
-    return shell.display_formatter.format(shown)[0] if shell else shown._repr_mimebundle_()
+    if shell:
+        return shell.display_formatter.format(shown)[0]
+    return shown._repr_mimebundle_() if hasattr(shown, "_repr_mimebundle_") else {"text/plain": str(shown)}
 
 
 def ordering(title: str, items: Sequence[str], check: Callable[[list[str]], str]) -> VBox:

@@ -70,7 +70,7 @@ ANSWERS: dict[tuple[str, str], Answers] = {
         others=(("iptables -t nat -F PREROUTING", "1 of 3 packets go"),
                 ("iptables -t nat -I PREROUTING -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination 10.106.175.131:6443",
                  "should be 10.106.175.128:6443"))),
-    ("05", "home"): Answers(
+    ("05", "way-home"): Answers(
         others=((list(reversed(HOMEWARD)), "The first 0 of 6"), ("PREROUTING", "each of the stations once"))),
     ("05", "forge"): Answers(
         right=(SYN_ACK | {"ttl": 10},),

@@ -66,14 +66,14 @@ ORDER: Attempt = stations(Probe("a SYN from the Pod client to 10.96.0.1:443", "c
 UNIT = Content(
     "05", "Bring the reply home", warm_up=(("04", "own-hook"), ("01", "reverse")),
     predictions=(
-        Prediction("who", "What puts the source of the answer back to 10.96.0.1:443?",
+        Prediction("puts-back", "What puts the source of the answer back to 10.96.0.1:443?",
                    ("a rule of nat", "conntrack, by its entry", "the API server")),
         Prediction("moves", "The rule now leads to 10.244.1.7:8080. Where does the next packet of the open connection go?",
                    ("10.106.175.128:6443", "10.244.1.7:8080", "10.96.0.1:443")),
     ),
     exercises=(
         Exercise(
-            "home", "Put the stations of the answer into the order in which it comes to them.", list(STATIONS), ORDER,
+            "way-home", "Put the stations of the answer into the order in which it comes to them.", list(STATIONS), ORDER,
             hints=("The answer begins where the request ended.",
                    "It comes to worker1 by an interface: which hook is the first?",
                    "The route is looked up for the destination, the Pod, which nobody has to change."),
