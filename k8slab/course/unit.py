@@ -140,7 +140,7 @@ class Unit:
         def live() -> widgets.Widget:
             kept = self._kept(key).get("answer")
             fits = isinstance(kept, list) and sorted(kept) == sorted(exercise.items)
-            return widgets.ordering(exercise.asks, kept if fits else exercise.items, check)
+            return widgets.ordering(exercise.asks, exercise.items, kept if fits else (), check)
 
         lines = "\n".join((exercise.asks, *(f"  {item}" for item in exercise.items)))
         rows = "".join(f"<li><code>{escape(item)}</code></li>" for item in exercise.items)

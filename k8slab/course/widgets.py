@@ -2,7 +2,7 @@
 
 Each is a Panel: a text twin, static HTML that is saved with the notebook, and a live widget while a kernel runs. The
 twin and the HTML never depend on what a learner has answered: so a notebook prints the same for everybody, and its
-outputs can be compared. All are worked by keyboard: radio buttons, a list box and buttons, each with a name.
+outputs can be compared. All are worked by keyboard: radio buttons and buttons, each with a name.
 """
 
 from __future__ import annotations
@@ -30,16 +30,15 @@ STYLE = style_tag(CLASS, """
 .k8slab-course code { padding: 0 2px; background: none; color: inherit; font-family: var(--jp-code-font-family); font-size: 12.5px;
   overflow-wrap: anywhere }
 .k8slab-course .widget-radio, .k8slab-course .widget-radio-box { width: auto; height: auto; max-height: none; overflow: visible }
-.k8slab-course .widget-radio-box label { display: flex; gap: 8px; align-items: baseline; height: auto; max-width: none;
+.k8slab-course .widget-radio-box label { display: flex; gap: 8px; align-items: flex-start; height: auto; max-width: none;
   padding: 2px 0; font: 14px/1.45 var(--jp-ui-font-family); white-space: normal; overflow: visible }
-.k8slab-course .widget-radio-box input { flex: none; float: none; order: -1; width: auto; margin: 0; position: relative; top: 2px }
-.k8slab-course .jupyter-button { width: auto; height: auto; min-height: 30px; padding: 3px 14px; border: 1px solid var(--c-here);
+.k8slab-course .widget-radio-box input { flex: none; float: none; order: -1; width: auto; margin: 4px 0 0 }
+.k8slab-course .widget-hbox { flex-wrap: wrap; height: auto; overflow: visible }
+.k8slab-course .jupyter-button { align-self: flex-start; width: auto; height: auto; min-height: 30px; padding: 3px 14px; border: 1px solid var(--c-here);
   border-radius: 6px; background: var(--jp-layout-color1); color: var(--jp-ui-font-color1); font: 14px/1.5 var(--jp-ui-font-family) }
-.k8slab-course :is(button, select, input):focus-visible { outline: 2px solid var(--c-here); outline-offset: 1px }
-.k8slab-course .widget-select { flex-direction: column; align-items: stretch; width: auto; height: auto }
-.k8slab-course .widget-select > :first-child { width: auto; height: auto; text-align: left; color: inherit; font-size: 13px }
-.k8slab-course .widget-select select { flex: 0 0 auto; padding: 5px; color: inherit; background: var(--jp-layout-color1);
-  border: 1px solid var(--jp-border-color1); border-radius: 6px; font: 13px/1.6 var(--jp-code-font-family) }
+.k8slab-course :is(button, input):focus-visible { outline: 2px solid var(--c-here); outline-offset: 1px }
+.k8slab-course .k8slab-item { align-self: stretch; max-width: 640px; border-color: var(--jp-border-color1); text-align: left;
+  white-space: normal; overflow: visible; overflow-wrap: anywhere }
 """)
 
 
@@ -157,24 +156,39 @@ def formatted(shown: object) -> dict[str, object]:
     return shown._repr_mimebundle_() if hasattr(shown, "_repr_mimebundle_") else {"text/plain": str(shown)}
 
 
-def ordering(title: str, items: Sequence[str], check: Callable[[list[str]], str]) -> VBox:
-    """An ordering task: a list, buttons to move the chosen line, and one that checks; `check` returns HTML."""
-    from ipywidgets import HBox, Select
-    select = Select(options=tuple(items), index=0, rows=max(len(items), 2), description="Order")
-    answer = say()
+def ordering(title: str, items: Sequence[str], old: Sequence[str], check: Callable[[list[str]], str]) -> VBox:
+    """An ordering task: a button for each item, pressed in the order in which they come; `check` returns HTML.
 
-    def move(by: int) -> None:
-        at, order = select.index, list(select.options)
-        if at is not None and 0 <= at + by < len(order):
-            order[at], order[at + by] = order[at + by], order[at]
-            select.options = tuple(order)
-            select.index = at + by
+    `old`: an order of old, or none. Nothing depends on what is chosen in the browser, whose messages may come late.
+    """
+    from ipywidgets import HBox
+    order, answer, buttons = list(old), say(), {}
 
-    def press() -> None:
-        answer.value = check(list(select.options))
+    def number() -> None:
+        for item, made in buttons.items():
+            made.description = f"{order.index(item) + 1}. {item}" if item in order else item
 
-    buttons = [button("Move up", lambda: move(-1)), button("Move down", lambda: move(1)), button("Check the order", press)]
-    return frame(say(f"<p>{code(title)}</p>"), select, HBox(buttons), answer)
+    def press(item: str) -> None:
+        order.remove(item) if item in order else order.append(item)
+        answer.value = ""
+        number()
+
+    def again() -> None:
+        order.clear()
+        answer.value = ""
+        number()
+
+    def done() -> None:
+        missing = len(items) - len(order)
+        answer.value = check(list(order)) if not missing else f"{missing} of {len(items)} have no number yet."
+
+    for item in items:
+        buttons[item] = button(item, lambda item=item: press(item))
+        buttons[item].add_class("k8slab-item")
+    number()
+    about = f"<p>{code(title)}</p><p>Press them in their order; each gets its number, and a second press takes it away.</p>"
+    row = HBox([button("Check the order", done), button("Start again", again)])
+    return frame(say(about), *buttons.values(), row, answer)
 
 
 def checked(html: str, hint: Callable[[], str], solution: Callable[[], str]) -> VBox:

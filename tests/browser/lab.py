@@ -168,6 +168,23 @@ def open_notebook(page: "Page", server: Server, notebook: str) -> None:
     page.evaluate(READY)
 
 
+def show_cell(page: "Page", words: str) -> None:
+    """Bring the first code cell that holds these words into sight, and make it the active one."""
+    page.evaluate("""async words => {
+      const notebook = window.jupyterapp.shell.currentWidget.content;
+      const index = notebook.widgets.findIndex(cell => cell.model.type === 'code'
+        && cell.model.sharedModel.getSource().includes(words));
+      notebook.activeCellIndex = index;
+      await notebook.scrollToItem(index, 'start'); }""", words)
+
+
+def open_stepper(page: "Page") -> None:
+    """Bring the first stepper that waits for a guess into sight, and open it without one."""
+    show_cell(page, "unit.after(")
+    page.get_by_role("button", name="Show me without a guess").first.click()
+    page.locator(".k8slab-stepper").first.wait_for()
+
+
 def run_all(page: "Page") -> None:
     """Run every cell of the open notebook, top to bottom; wait until all have ended and widgets are drawn."""
     page.evaluate(RUN_ALL)

@@ -17,7 +17,8 @@ from k8slab.show.headlines import headlines
 from k8slab.show.text import twin
 from k8slab.show.words import title
 from k8slab.trace import Step
-from tests.browser.lab import LOST_WIDGET, Server, Watch, open_notebook, run_all, wrong_cells
+from tests.browser.lab import (LOST_WIDGET, Server, Watch, open_notebook, open_stepper, run_all, show_cell,
+                               wrong_cells)
 from tests.show.reading import Reader, words
 
 if TYPE_CHECKING:
@@ -31,11 +32,6 @@ LAB = Lab("model", seed=1)
 TRACE = LAB.send(Packet("tcp", "10.244.1.5", "10.96.0.1", 50000, 443), "client")
 VIEWS = {"The journey in 14 steps": headlines(TRACE), "Every step (62)": TRACE.steps}
 
-SHOW_CELL = """async wanted => {
-  const notebook = window.jupyterapp.shell.currentWidget.content;
-  const index = notebook.widgets.findIndex(cell => cell.node.querySelector(wanted));
-  await notebook.scrollToItem(index, 'start');
-}"""
 # The process id of the notebook's kernel.
 KERNEL_PID = """async () => {
   const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
@@ -75,7 +71,7 @@ class Walker:
         open_notebook(page, server, NOTEBOOK)
         page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
         run_all(page)
-        page.evaluate(SHOW_CELL, ".k8slab-stepper")
+        open_stepper(page)
 
     def open(self, view: str) -> "Locator":
         """Choose one of the two views, and put the keyboard into its list."""
@@ -102,14 +98,11 @@ def test_a_notebook_that_was_not_run_shows_the_saved_page(server: Server, browse
     try:
         watch = Watch(page, server)
         open_notebook(page, server, NOTEBOOK)
-        page.evaluate("""async () => {
-          const notebook = window.jupyterapp.shell.currentWidget.content;
-          const index = notebook.widgets.findIndex(c => c.model.sharedModel.getSource().startsWith('show('));
-          await notebook.scrollToItem(index, 'start'); }""")
-        saved = page.locator(".jp-OutputArea-output:has(details)").first
-        saved.wait_for()
-        assert saved.locator("summary").first.inner_text() == f"1. {title(TRACE.steps[0])}"
-        assert saved.locator("details").count() == len(headlines(TRACE)) + 1
+        show_cell(page, "unit.after(")
+        saved = page.locator(".jp-OutputArea-output:has(details)", has_text="Make your guess, then open").first
+        saved.locator("summary").first.click()
+        assert saved.locator("summary").nth(1).inner_text() == f"1. {title(TRACE.steps[0])}"
+        assert saved.locator("details").count() == len(headlines(TRACE)) + 2
         saved.locator("summary", has_text=re.compile(r"^9\. ")).click()
         assert saved.get_by_text("10.106.175.128:6443 (changed)").first.is_visible()
         assert not LOST_WIDGET.search(page.locator(".jp-Notebook").inner_text())

@@ -1,0 +1,167 @@
+"""The units as a learner works them: each exercise answered wrong and then right, through the page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from k8slab.course.catalogue import UNITS
+from k8slab.course.exercise import Exercise
+from tests.browser.conftest import NOTEBOOKS
+from tests.browser.lab import Server, Watch, copy_notebooks, jupyterlab, open_notebook, run_all, show_cell, wrong_cells
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+pytestmark = pytest.mark.browser
+
+FILES = {path.name[:2]: path.name for path in NOTEBOOKS.glob("[0-9][0-9]-*.ipynb")}
+# The cell as a learner changes it: exercise → what stands above its last line, wrong and right.
+EDITS = {
+    "range": ('answer = "10.96.0.1"', 'answer = "10.43.0.1"'),
+    "cut": ('answer = "iptables -A FORWARD -d 10.96.0.1 -j DROP"', 'answer = "iptables -t nat -F KUBE-SVC-NPX46M4PTMTKRN6Y"'),
+    "first": ('answer = "iptables -t nat -A OUTPUT -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination 10.106.175.128:6443"',
+              'answer = "iptables -t nat -A PREROUTING -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination 10.106.175.128:6443"'),
+    "six": ('rule = "-d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination 10.106.175.128:6443"\n'
+            'answer = f"iptables -t nat -A PREROUTING {rule}"',
+            'answer = f"iptables -t nat -A PREROUTING {rule}\\niptables -t nat -A OUTPUT {rule}"'),
+    "mend": ('broken.run("worker1", "iptables -t nat -A PREROUTING -p tcp -j ACCEPT")',
+             'broken.run("worker1", "iptables -t nat -D PREROUTING 1")'),
+    "forge": ('answer = IP(src="10.96.0.1", dst="10.244.1.5") / TCP(sport=443, dport=50000, flags="SA")',
+              'answer = IP(src="10.106.175.128", dst="10.244.1.5") / TCP(sport=6443, dport=50000, flags="SA")'),
+    "stale": ('broken.run("worker1", "iptables -t nat -I PREROUTING -p udp -d 10.96.0.10 -j DNAT --to-destination 10.244.0.3:53")',
+              'broken.run("worker1", "iptables -t nat -D PREROUTING 1"); broken.run("worker1", "conntrack -D -p udp")'),
+}
+CHANGE_AND_RUN = """async ([words, above]) => {
+  const notebook = window.jupyterapp.shell.currentWidget.content, model = notebook.activeCell.model.sharedModel;
+  const last = model.getSource().split('\\n').at(-1);
+  if (!last.includes(words)) throw new Error(last);
+  model.setSource(above + '\\n' + last);
+  await window.jupyterapp.commands.execute('notebook:run-cell'); }"""
+
+
+@dataclass
+class Desk:
+    """A learner's own JupyterLab, and one unit open in it."""
+
+    page: "Page"
+    folder: Path
+    watch: Watch
+
+    def panel(self, words: str) -> "Locator":
+        """The course's widget in the output of the cell that holds these words."""
+        show_cell(self.page, words)
+        return self.page.locator(".jp-Cell.jp-mod-active .k8slab-course")
+
+    def kept(self) -> dict:
+        file = self.folder / "k8slab-progress.json"
+        return json.loads(file.read_text())["units"] if file.exists() else {}
+
+
+@pytest.fixture(scope="module", params=sorted(FILES))
+def desk(request: pytest.FixtureRequest, browser: "Browser", tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Desk]]:
+    """A unit in a folder of its own, after Run All."""
+    folder = copy_notebooks(NOTEBOOKS, tmp_path_factory.mktemp("course"))
+    with jupyterlab(folder) as server:
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        page.set_default_timeout(10_000)
+        made = Desk(page, folder, Watch(page, server))
+        _open(made, server, FILES[request.param])
+        yield request.param, made
+        page.close()
+
+
+def _open(desk: Desk, server: Server, notebook: str) -> None:
+    open_notebook(desk.page, server, notebook)
+    desk.page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+    run_all(desk.page)
+
+
+def test_untouched_everything_runs_and_nothing_is_kept(desk: tuple[str, Desk]) -> None:
+    _, at = desk
+    assert wrong_cells(at.page) == [] and at.watch.complaints() == [] and at.kept() == {}
+
+
+def test_a_guess_is_kept_and_opens_what_it_is_about(desk: tuple[str, Desk]) -> None:
+    number, at = desk
+    prediction = UNITS[number].predictions[0]
+    asked = at.panel("unit.predict(").first
+    keep = asked.get_by_role("button", name="Keep my guess")
+    keep.click()
+    asked.get_by_text("Choose one first").wait_for()
+    asked.get_by_role("radio", name=prediction.options[-1], exact=True).check()
+    keep.click()
+    asked.get_by_text("Kept:").wait_for()
+    assert at.kept()[number][prediction.key]["guess"] == prediction.options[-1]
+    after = f'unit.after("{prediction.key}"'
+    if at.page.evaluate("words => window.jupyterapp.shell.currentWidget.content.widgets.some(cell => "
+                        "cell.model.sharedModel.getSource().includes(words))", after):
+        show_cell(at.page, after)
+        at.page.locator(".jp-Cell.jp-mod-active .k8slab-stepper").wait_for()
+    assert wrong_cells(at.page) == []
+
+
+def test_every_choice_of_the_quiz_is_answered(desk: tuple[str, Desk]) -> None:
+    number, at = desk
+    panel = at.panel("unit.quiz()")
+    for question in UNITS[number].quiz.questions:
+        for choice in sorted(question.choices, key=lambda one: one == question.right):      # the right one last
+            panel.get_by_role("radio", name=choice, exact=True).check()
+            verdict = "Right." if choice == question.right else "Not so."
+            panel.get_by_text(f"{verdict} {question.choices[choice][:20].split('`')[0]}").first.wait_for()
+    assert all(at.kept()[number][question.key]["outcome"] == "Right" for question in UNITS[number].quiz.questions)
+
+
+def test_each_exercise_wrong_and_then_right(desk: tuple[str, Desk]) -> None:
+    number, at = desk
+    for exercise in UNITS[number].exercises:
+        if exercise.items:
+            _order(at, exercise)
+        else:
+            _answer(at, exercise)
+        assert at.kept()[number][exercise.key]["outcome"] == "Right"
+    assert wrong_cells(at.page) == [] and at.watch.complaints() == []
+
+
+def _answer(at: Desk, exercise: Exercise) -> None:
+    words = f'unit.check("{exercise.key}"'
+    for above, verdict in zip(EDITS[exercise.key], ("Not yet.", "Right.")):
+        panel = at.panel(words)
+        at.page.evaluate(CHANGE_AND_RUN, [words, above])
+        panel.get_by_text(verdict, exact=True).wait_for()
+    panel.get_by_role("button", name="Hint").click()
+    panel.get_by_text(f"Hint 1 of {len(exercise.hints)}.").wait_for()
+    panel.get_by_role("button", name="Show a solution").click()
+    panel.get_by_text("One that works:").wait_for()
+
+
+def _order(at: Desk, exercise: Exercise) -> None:
+    """By keyboard alone, and as fast as a script types."""
+    panel = at.panel(f'unit.order("{exercise.key}"')
+    check = panel.get_by_role("button", name="Check the order")
+    check.press("Enter")
+    panel.get_by_text(f"{len(exercise.items)} of {len(exercise.items)} have no number yet.").wait_for()
+    for order, verdict in ((exercise.solution[::-1], "Not yet."), (exercise.solution, "Right.")):
+        panel.get_by_role("button", name="Start again").press("Enter")
+        for item in order:
+            panel.get_by_role("button", name=item).press("Enter")
+        check.press("Space")
+        panel.get_by_text(verdict, exact=True).wait_for()
+
+
+def test_after_a_new_kernel_the_answers_are_there(desk: tuple[str, Desk]) -> None:
+    number, at = desk
+    at.page.evaluate("async () => { const panel = window.jupyterapp.shell.currentWidget;"
+                     " await panel.sessionContext.restartKernel(); await panel.sessionContext.session.kernel.info }")
+    run_all(at.page)
+    question, prediction = UNITS[number].quiz.questions[0], UNITS[number].predictions[0]
+    panel = at.panel("unit.quiz()")
+    assert panel.get_by_role("radio", name=question.right, exact=True).is_checked()
+    said = at.panel(f'unit.fact("{prediction.key}"')
+    said.get_by_text("You expected").wait_for()
+    assert wrong_cells(at.page) == []
