@@ -97,26 +97,26 @@ class Unit:
     def after(self, key: str, shown: object) -> Panel:
         """Show something, a stepper for one, when the guess of that prediction is kept or on "show me"."""
         self._find("prediction", self.content.predictions, key)
-
-        def live() -> widgets.Widget:
-            return widgets.gate(shown, "guess" in self._kept(key), self._waiting.setdefault(key, []).append)
-
         still = widgets.formatted(shown).get("text/html") or f"<pre>{escape(str(shown))}</pre>"
-        return Panel(str(shown), f"<details><summary>Make your guess, then open</summary>{still}</details>", live)
+        html = f"<details><summary>Make your guess, then open</summary>{still}</details>"
+        return Panel(str(shown), html, lambda: self._gate(key, lambda place: widgets.display(place, shown)))
 
     def fact(self, key: str, found: object) -> Panel:
         """Set what was found beside the guess; `found` is what the lab showed."""
-        prediction = self._find("prediction", self.content.predictions, key)
-        fact = next((option for option in prediction.options if option == str(found)), str(found))
-        text = f"It was: {fact}"
+        self._find("prediction", self.content.predictions, key)
+        text = f"It was: {found}"
 
-        def live() -> widgets.Widget:
+        def fill(place: widgets.Output) -> None:
             guess = self._kept(key).get("guess")
             beside = ("You made no guess." if guess is None else f"You expected just that: {code(guess)}."
-                      if guess == fact else f"You expected: {code(guess)}. What made the difference?")
-            return widgets.frame(widgets.say(f"<p>{code(text)}</p><p>{beside}</p>"))
+                      if guess == str(found) else f"You expected: {code(guess)}. What made the difference?")
+            html = f"<p>{code(text)}</p><p>{beside}</p>"
+            widgets.display(place, Panel(text, html, lambda: widgets.frame(widgets.say(html))))
 
-        return Panel(text, f"<p>{code(text)}</p>", live)
+        return Panel(text, f"<p>{code(text)}</p>", lambda: self._gate(key, fill))
+
+    def _gate(self, key: str, fill: Callable[[widgets.Output], None]) -> widgets.Widget:
+        return widgets.gate(fill, "guess" in self._kept(key), self._waiting.setdefault(key, []).append)
 
     # Exercises.
 

@@ -16,7 +16,7 @@ from k8slab.course.question import Prediction, Question, Quiz
 from k8slab.show.style import style_tag
 
 if TYPE_CHECKING:
-    from ipywidgets import HTML, VBox, Widget
+    from ipywidgets import HTML, Output, VBox, Widget
 
 CLASS = "k8slab-course"
 STYLE = style_tag(CLASS, """
@@ -32,7 +32,7 @@ STYLE = style_tag(CLASS, """
 .k8slab-course .widget-radio, .k8slab-course .widget-radio-box { width: auto; height: auto; max-height: none; overflow: visible }
 .k8slab-course .widget-radio-box label { display: flex; gap: 8px; align-items: flex-start; height: auto; max-width: none;
   padding: 2px 0; font: 14px/1.45 var(--jp-ui-font-family); white-space: normal; overflow: visible }
-.k8slab-course .widget-radio-box input { flex: none; float: none; order: -1; width: auto; margin: 4px 0 0 }
+.k8slab-course .widget-radio-box input { flex: none; float: none; order: -1; width: auto; margin: 2px 0 0 }
 .k8slab-course .widget-hbox { flex-wrap: wrap; height: auto; overflow: visible }
 .k8slab-course .jupyter-button { align-self: flex-start; width: auto; height: auto; min-height: 30px; padding: 3px 14px; border: 1px solid var(--c-here);
   border-radius: 6px; background: var(--jp-layout-color1); color: var(--jp-ui-font-color1); font: 14px/1.5 var(--jp-ui-font-family) }
@@ -127,24 +127,31 @@ def _kept(guess: str) -> str:
     return f"Kept: {code(guess)}. Go on to the next cell."
 
 
-def gate(shown: object, opened: bool, when_kept: Callable[[Callable[[], None]], None]) -> VBox:
-    """What a prediction is about, behind a button until the guess is kept; `when_kept` is told what to call then."""
+def gate(fill: Callable[[Output], None], opened: bool, when_kept: Callable[[Callable[[], None]], None]) -> VBox:
+    """What a prediction is about, behind a button until the guess is kept; `when_kept` is told what to call then.
+
+    `fill` puts it into its place: not before it is opened, since a stepper of a hundred steps is not small.
+    """
     from ipywidgets import Output, VBox
-    place = Output()
-    note = say("<p>Make your guess above first: what is here opens when it is kept.</p>")
-    closed = VBox([note])
+    place, closed = Output(), VBox()
 
     def open_() -> None:
         if closed.children:
             closed.children = ()
-            place.outputs = ({"output_type": "display_data", "data": formatted(shown), "metadata": {}},)
+            fill(place)
 
-    closed.children = (frame(note, button("Show me without a guess", open_)),)
+    closed.children = (frame(say("<p>Make your guess above first: what is here opens when it is kept.</p>"),
+                             button("Show me without a guess", open_)),)
     if opened:
         open_()
     else:
         when_kept(open_)
     return VBox([closed, place])
+
+
+def display(place: Output, shown: object) -> None:
+    """Put something into a place, as a notebook would display it."""
+    place.outputs = ({"output_type": "display_data", "data": formatted(shown), "metadata": {}},)
 
 
 def formatted(shown: object) -> dict[str, object]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from k8slab.course.catalogue import UNITS
 from k8slab.course.exercise import Exercise
@@ -58,6 +59,11 @@ class Desk:
         show_cell(self.page, words)
         return self.page.locator(".jp-Cell.jp-mod-active .k8slab-course")
 
+    def has(self, words: str) -> bool:
+        """Whether a cell holds these words."""
+        return self.page.evaluate("words => window.jupyterapp.shell.currentWidget.content.widgets.some(cell => "
+                                  "cell.model.sharedModel.getSource().includes(words))", words)
+
     def kept(self) -> dict:
         file = self.folder / "k8slab-progress.json"
         return json.loads(file.read_text())["units"] if file.exists() else {}
@@ -99,8 +105,7 @@ def test_a_guess_is_kept_and_opens_what_it_is_about(desk: tuple[str, Desk]) -> N
     asked.get_by_text("Kept:").wait_for()
     assert at.kept()[number][prediction.key]["guess"] == prediction.options[-1]
     after = f'unit.after("{prediction.key}"'
-    if at.page.evaluate("words => window.jupyterapp.shell.currentWidget.content.widgets.some(cell => "
-                        "cell.model.sharedModel.getSource().includes(words))", after):
+    if at.has(after):
         show_cell(at.page, after)
         at.page.locator(".jp-Cell.jp-mod-active .k8slab-stepper").wait_for()
     assert wrong_cells(at.page) == []
@@ -152,6 +157,22 @@ def _order(at: Desk, exercise: Exercise) -> None:
             panel.get_by_role("button", name=item).press("Enter")
         check.press("Space")
         panel.get_by_text(verdict, exact=True).wait_for()
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_axe_finds_nothing_serious(desk: tuple[str, Desk], theme: str) -> None:
+    _, at = desk
+    at.page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
+    at.page.wait_for_function("dark => (document.body.dataset.jpThemeLight === 'false') === dark", arg=theme.endswith("Dark"))
+    at.page.add_style_tag(content="body { overflow: visible !important }")
+    for words in ("unit.predict(", "unit.order(", "unit.check(", "unit.quiz()"):
+        if at.has(words):
+            at.panel(words).first.wait_for()
+            found = Axe().run(at.page, context={"include": [[".jp-Cell.jp-mod-active .k8slab-course"]]}, options={}).response
+            assert found["passes"]
+            serious = [(rule["id"], node["html"][:200]) for rule in found["violations"] for node in rule["nodes"]
+                       if rule["impact"] in ("serious", "critical")]
+            assert serious == [], words
 
 
 def test_after_a_new_kernel_the_answers_are_there(desk: tuple[str, Desk]) -> None:
