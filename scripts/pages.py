@@ -67,7 +67,7 @@ body.jp-Notebook { margin: 0; padding: 24px max(16px, (100% - 1320px) / 2); over
 </style>
 {% endblock %}
 {% block data_html scoped %}
-{% if output.data['text/html'].startswith('<div class=k-page>') %}
+{% if '<div class=k-page>' in output.data['text/html'] %}
 <div class="jp-OutputArea-output">{{ output.data['text/html'] }}</div>
 {% else %}{{ super() }}{% endif %}
 {% endblock %}
