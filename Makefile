@@ -6,7 +6,7 @@
 # Asks for a POSIX make, Python 3.11 or newer and its venv module. Another Python: make lab PYTHON=python3.12
 
 PYTHON = python3
-NOTEBOOK = notebooks/01-follow-one-packet.ipynb
+NOTEBOOK = notebooks/00-check-your-bench.ipynb
 # Further words for JupyterLab, as in: make lab LABFLAGS='--no-browser --port=9000'
 LABFLAGS =
 # Further words for pytest, as in: make test PYTESTFLAGS='-k conntrack'
