@@ -9,7 +9,7 @@ leg 1 is the packet sent, leg 2 the answer to it, and so on.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from k8slab.entry import Entry
@@ -252,13 +252,20 @@ class Difference:
 
 def compare(left: Trace, right: Trace) -> Difference | None:
     """The first step that differs in what a kernel can be seen doing, or None when there is none."""
-    a, b = _observable(left.steps), _observable(right.steps)
-    for i in range(max(len(a), len(b))):
-        one, other = (side[i] if i < len(side) else None for side in (a, b))
-        if one is None or other is None or one.fact() != other.fact():
-            return Difference(one, other)
-    return None
+    alike, a, b = alignment(left, right)
+    one, other = (side[alike] if alike < len(side) else None for side in (a, b))
+    return Difference(one, other) if one or other else None
 
 
-def _observable(steps: Iterable[Step]) -> list[Step]:
-    return [s for s in steps if s.kind in OBSERVABLE or (s.kind == "NAT" and s.rule)]
+def alignment(left: Trace, right: Trace) -> tuple[int, tuple[Step, ...], tuple[Step, ...]]:
+    """How many steps two traces begin with alike, and of each the steps that a kernel can be seen doing."""
+    a, b = (tuple(s for s in trace.steps if s.kind in OBSERVABLE or (s.kind == "NAT" and s.rule))
+            for trace in (left, right))
+    facts = zip(_facts(a, left), _facts(b, right))
+    return next((i for i, (one, other) in enumerate(facts) if one != other), min(len(a), len(b))), a, b
+
+
+def _facts(steps: Iterable[Step], trace: Trace) -> Iterator[tuple[str, ...]]:
+    """What must agree in each step; the port that the sender's host happened to choose is left out."""
+    for step in steps:
+        yield tuple(str(part).replace(trace.sent.source, trace.sent.src) for part in step.fact())

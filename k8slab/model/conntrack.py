@@ -99,6 +99,8 @@ class Connection:
     stream_from: float = 0.0
     close_begun: bool = False                          # a FIN was the first to end it (CLOSE_INIT)
     last: tuple[str, str, int] = ("", "", 0)           # direction, sign and end of the last TCP packet
+    ends: dict[str, int] = field(default_factory=dict)         # direction → the sequence number after its last byte
+    unacknowledged: set[str] = field(default_factory=set)      # the directions whose last data nobody has confirmed
 
     def entry(self, now: float) -> Entry:
         """The entry as a value, for a step or a listing."""
@@ -229,8 +231,8 @@ class Conntrack:
             life = UNREPLIED["icmp"]
         elif proto in UNREPLIED:
             life = UNREPLIED[proto]
-        connection = Connection(packet.flow, packet.flow.reply, state, now + life,
-                                stream_from=now + STREAM_AFTER, last=("ORIGINAL", tcp_sign(packet.flags), packet.end))
+        connection = Connection(packet.flow, packet.flow.reply, state, now + life, stream_from=now + STREAM_AFTER,
+                                last=("ORIGINAL", tcp_sign(packet.flags), packet.end), ends={"ORIGINAL": packet.end})
         return Found("NEW", connection, new=True)
 
     def _advance(self, connection: Connection, direction: str, packet: Packet, now: float) -> bool:
@@ -265,10 +267,21 @@ class Conntrack:
         connection.last = (direction, sign, packet.end)
         if new == "IGNORE":
             return True
+        self._note_data(connection, direction, packet)
         connection.close_begun |= new == "FIN_WAIT" != old
         connection.state = new
         self._age_tcp(connection, old, new, sign, now)
         return True
+
+    def _note_data(self, connection: Connection, direction: str, packet: Packet) -> None:
+        """Which data is on its way without an acknowledgement (`tcp_in_window`, its flags alone)."""
+        other, end = "REPLY" if direction == "ORIGINAL" else "ORIGINAL", connection.ends.get(direction)
+        if end is None or 0 < (packet.end - end) % 2**32 < 2**31:
+            connection.ends[direction] = packet.end
+            if end is not None:
+                connection.unacknowledged.add(direction)
+        if "A" not in packet.flags or packet.ack == connection.ends.get(other):
+            connection.unacknowledged.discard(other)
 
     def _age_tcp(self, connection: Connection, old: str, new: str, sign: str, now: float) -> None:
         life = TCP_TIMEOUTS["CLOSE" if sign == "rst" else new]
@@ -279,4 +292,6 @@ class Conntrack:
                 life = TCP_UNACKNOWLEDGED
         elif new == "ESTABLISHED" and old in ("SYN_RECV", "ESTABLISHED"):
             connection.assured = True
+        if connection.unacknowledged:
+            life = min(life, TCP_UNACKNOWLEDGED)
         connection.expires = now + life

@@ -44,7 +44,8 @@ Cell = str | Folded
 class Table:
     """A table to be displayed.
 
-    `rows`: a cell for each column; the first heads its row. `notes`: sentences below it.
+    `rows`: a cell for each column; the first heads its row. `notes`: sentences below it. `marked`: numbers of
+    rows, from 0, that the eye should find first; a word in the row says the same.
 
     >>> ports = (("https", "443"), ("dns", "53"))
     >>> print(Table("Ports", (Column("Name"), Column("Port", number=True)), ports))
@@ -59,6 +60,7 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
+    marked: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         heads = [column.name for column in self.columns]
@@ -69,7 +71,7 @@ class Table:
         for row, cells in zip(rows, self.rows):
             for i in range(max(map(len, row))):
                 lines.append(self._line([cell[i] if i < len(cell) else "" for cell in row], widths))
-            lines += [INDENT + cell.code for cell in cells if isinstance(cell, Folded)]
+            lines += [textwrap.indent(cell.code, INDENT) for cell in cells if isinstance(cell, Folded)]
         return "\n".join((*lines, *self.notes))
 
     __repr__ = __str__
@@ -85,7 +87,8 @@ class Table:
         heads = "".join(f'<th scope="col" {_style(column)}><strong>{escape(column.name)}</strong></th>'
                         for column in self.columns)
         tags = ("th", *["td"] * (len(self.columns) - 1))
-        rows = "".join(f"<tr>{''.join(map(_html, self.columns, row, tags))}</tr>" for row in self.rows)
+        rows = "".join(f"<tr>{''.join(map(_html, self.columns, row, tags, [at in self.marked] * len(tags)))}</tr>"
+                       for at, row in enumerate(self.rows))
         notes = "".join(f'<tr><td colspan="{len(self.columns)}" {_style()}>{escape(note)}</td></tr>'
                         for note in self.notes)
         caption = f'<caption style="text-align: left"><strong>{escape(self.caption)}</strong></caption>'
@@ -101,20 +104,21 @@ def _wrapped(cell: Cell) -> list[str]:
     return textwrap.wrap(line, WRAP, break_long_words=False, break_on_hyphens=False) or [""]
 
 
-def _style(column: Column = Column("")) -> str:
-    side = "right" if column.number else "left"
-    return f'style="text-align: {side}; vertical-align: top; padding: 4px 6px; font-weight: normal"'
+def _style(column: Column = Column(""), marked: bool = False) -> str:
+    side, weight = "right" if column.number else "left", "bold" if marked else "normal"
+    line = "; border-top: 2px solid; border-bottom: 2px solid" if marked else ""
+    return f'style="text-align: {side}; vertical-align: top; padding: 4px 6px; font-weight: {weight}{line}"'
 
 
-def _html(column: Column, cell: Cell, tag: str) -> str:
+def _html(column: Column, cell: Cell, tag: str, marked: bool) -> str:
     """A cell; the first of a row is its heading."""
     if isinstance(cell, Folded):
-        code = OPTION.sub(r"<nobr>\1</nobr>", escape(cell.code))
+        code = OPTION.sub(r"<nobr>\1</nobr>", escape(cell.code)).replace("\n", "<br>")
         words = f"<details><summary>{escape(cell.line)}</summary><code {CODE}>{code}</code></details>"
     elif column.code and cell:
         words = f"<code {CODE}>{escape(cell) if ' ' in cell else PORT.sub('<wbr>:', escape(cell))}</code>"
     else:
         words = escape(cell)
     scope = ' scope="row"' if tag == "th" else ""
-    return f"<{tag}{scope} {_style(column)}>{words}</{tag}>"
+    return f"<{tag}{scope} {_style(column, marked)}>{words}</{tag}>"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from k8slab.lab import Lab
 from k8slab.model.conntrack import TCP_TABLE, Conntrack
 from k8slab.packet import Flow, Packet
 from tests.model.labs import CLIENT, DNAT, MASTER, TRACKED, VIP, WEB, model, rules, steps, syn
@@ -207,3 +208,16 @@ def test_a_new_syn_on_an_entry_that_thinks_it_is_open_is_believed_when_it_is_ans
     table.look_up(first.replace(seq=7000), clock)
     table.look_up(answer.replace(ack=7001), clock)
     assert opened.connection.state == "SYN_RECV"
+
+
+def test_an_established_connection_with_unacknowledged_data_lives_five_minutes() -> None:
+    # Seen on Linux 6.18: `tcp 6 300 ESTABLISHED`, with the acknowledgement dropped in the table raw; 432000 with it.
+    lab = Lab("model", seed=1)
+    opened = lab.send(syn(), "client").reply
+    ack = syn().replace(flags="A", seq=opened.ack, ack=opened.seq + 1)
+    lab.send(ack, "client")
+    assert lab.entries("worker1")[0].timeout == 432000
+    answer = lab.send(ack.replace(flags="PA", payload=b"who answers?"), "client").reply
+    assert lab.entries("worker1")[0].timeout == 300                 # the answer is on its way
+    lab.send(ack.replace(seq=answer.ack, ack=answer.end), "client")
+    assert lab.entries("worker1")[0].timeout == 432000

@@ -72,7 +72,7 @@ UNIT = Content(
                      "Run All Above: the lab is made again in seconds.":
                          "Variables and the lab are gone, and each cell makes its part again. Your answers are in the progress file.",
                      "Only by starting the course again.":
-                         "The session is still there, and so are the notebook and the progress file. Only the kernel is new.",
+                         "As long as the page stays open, the session is still there with the notebook and the progress file. Only the kernel is new.",
                      "Nothing needs to be done.":
                          "A stopped kernel has lost its variables: the next cell would say that `lab` is not defined."}),
     )),

@@ -80,7 +80,7 @@ UNIT = Content(
                    "One rule in PREROUTING and the same in OUTPUT.",
                    "A test for the port needs the protocol before it: `-p tcp --dport 443`."),
             solution=f"iptables -t nat -A PREROUTING {TRANSLATE}\niptables -t nat -A OUTPUT {TRANSLATE}",
-            why="A packet from a Pod comes in by PREROUTING, one of the node's own begins at OUTPUT; no packet meets both. kube-proxy puts "
+            why="A packet from a Pod comes in by PREROUTING, one of the node's own begins at OUTPUT; nat reads no packet at both. kube-proxy puts "
                 "the jump to KUBE-SERVICES into both for the same reason.",
             faults=(NO_PORT, TOO_WIDE, _no_hook(2),
                     Fault("The node's own packets are translated and those of the Pods are not: where do packets from a Pod come in?",
@@ -107,7 +107,7 @@ UNIT = Content(
             "mend", "The Pods of worker1 time out at 10.96.0.1:443, and the rule is there. Find out why, and mend it.",
             None, mended(POD, OTHER_POD, NEIGHBOUR),
             hints=("Walk the packet: which rule of nat did it meet first, and what did that do?",
-                   "ACCEPT in nat does not mean translated: it ends the walk through that table, and the packet stays as it is.",
+                   "ACCEPT in nat does not mean translated: it ends the walk through this hook's chain, and the destination stays as it is.",
                    "`iptables -t nat -L PREROUTING --line-numbers` or `-S` shows the rules in order; `-D CHAIN NUMBER` deletes one."),
             solution='lab.run("worker1", "iptables -t nat -D PREROUTING 1")',
             why="A rule before it accepts all of 10.96.0.0/16, so the DNAT rule is never read. To delete the first, or to insert the DNAT "
@@ -123,18 +123,18 @@ UNIT = Content(
         Question("own-hook", "By which hook does a packet of a program on the node itself come to the table nat first?", "OUTPUT", {
             "PREROUTING": "That hook is for packets that come in by an interface.",
             "OUTPUT": "And after its rules the route is looked up once more, for the new destination.",
-            "FORWARD": "FORWARD is for packets from one machine to another, and nat has no chain there."}),
-        Question("accept", "A packet meets `-j ACCEPT` in a chain of nat. What happens?", "It leaves nat untranslated.", {
-            "It leaves nat untranslated.": "The walk through this table's hook ends. Later rules of it are not read.",
+            "FORWARD": "FORWARD is for packets that come from one host or Pod and go to another, and nat has no chain there."}),
+        Question("accept", "A packet meets `-j ACCEPT` in a chain of nat. What happens?", "It leaves this hook's chain with its destination as it was.", {
+            "It leaves this hook's chain with its destination as it was.": "The walk ends, and later rules of the chain are not read. nat at POSTROUTING may still change the source.",
             "It is delivered at once.": "ACCEPT ends only the walk through this table at this hook; others follow.",
-            "It goes on to the next rule.": "Targets that end the walk are ACCEPT, DROP, DNAT; a target such as MARK lets it go on."}),
+            "It goes on to the next rule.": "ACCEPT and DNAT end the walk here; a target such as MARK lets it go on."}),
         Question("port", "`-j DNAT --to-destination 10.106.175.128` without a port: to which port does 10.96.0.1:443 go?", "443", {
             "443": "An address alone changes the address alone. The API server listens on 6443, so the answer is a RST.",
             "6443": "iptables knows nothing of the API server's port.",
             "The rule is refused.": "It is a good rule: it keeps the port."}),
         Question("filter-first", "Which destination does a rule in filter FORWARD read in a packet to the Service?", "10.106.175.128:6443", {
             "10.96.0.1:443": "PREROUTING comes before FORWARD, and DNAT has been done there.",
-            "10.106.175.128:6443": "That is why a NetworkPolicy, which is enforced after DNAT, must name the endpoints.",
+            "10.106.175.128:6443": "So a NetworkPolicy, which most plugins on iptables enforce after DNAT, must name the endpoints.",
             "Either, as chance has it.": "The order of the hooks is fixed."}),
     )),
 )

@@ -119,7 +119,7 @@ UNIT = Content(
     quiz=Quiz("Four questions", (
         Question("counter", "The DNAT rule's counter says 5 packets. What does that count?", "5 connections", {
             "5 packets to the Service": "Only the first packet of each connection meets the rule.",
-            "5 connections": "The first packet of each was read by the rule, all others by nobody in nat.",
+            "5 connections": "The first packet of each was read by the rule, all others by nobody in nat. (A first packet that is lost on the node and sent again counts again.)",
             "5 answers": "Answers do not come to nat's chains at all."}),
         Question("changed", "kube-proxy writes another endpoint into the rule. What about connections that are open?", "They stay with the old endpoint.", {
             "They move to the new endpoint.": "Nothing reads the rule for them any more.",
@@ -131,7 +131,7 @@ UNIT = Content(
             "Two on the same node, for the two directions.": "One entry holds both tuples."}),
         Question("gone", "The entry of an open TCP connection is deleted. What is its next packet to the node?", "The first of a new connection.", {
             "It is dropped at once, always.": "Linux takes up a connection in the middle, unless nf_conntrack_tcp_loose is 0.",
-            "The first of a new connection.": "So it meets nat again, and goes where the rules lead today: if that is another server, it answers with RST.",
+            "The first of a new connection.": "If the client speaks first, its packet meets nat again and goes where the rules lead today: another server answers with RST.",
             "It is translated as before.": "What was remembered is gone; only the rules are left."}),
     )),
 )
