@@ -76,9 +76,10 @@ bench: .venv/test.stamp
 	@for file in tests/benchmarks/*.py; do \
 	  .venv/bin/python -m tests.benchmarks.$$(basename $$file .py) || exit 1; done
 
-# The README's pictures, taken of the first notebook in a headless browser.
+# The README's pictures, and in build/pictures one of everything that is shown, in both themes.
 pictures: .venv/test.stamp
 	.venv/bin/python scripts/screenshot.py
+	.venv/bin/python scripts/gallery.py
 
 clean:
 	rm -rf .venv build dist k8slab.egg-info .pytest_cache .hypothesis

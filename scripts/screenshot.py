@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # the browser harness is the tests', and they are not installed
 
 from tests.browser.chromium import headless_chromium  # noqa: E402
-from tests.browser.lab import copy_notebooks, jupyterlab, open_notebook, run_all, wrong_cells  # noqa: E402
+from tests.browser.lab import (copy_notebooks, jupyterlab, open_notebook, open_stepper, run_all,  # noqa: E402
+                               set_theme, wrong_cells)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -25,19 +26,6 @@ STEPPER = ".k8slab-stepper"
 
 # File -> JupyterLab's theme.
 PICTURES = {"stepper.png": "JupyterLab Light", "stepper-dark.png": "JupyterLab Dark"}
-
-SET_THEME = "async theme => await window.jupyterapp.commands.execute('apputils:change-theme', { theme })"
-
-# A notebook draws the cells in sight; this brings the cell of the first stepper there.
-SHOW_CELL = """async () => {
-  const notebook = window.jupyterapp.shell.currentWidget.content;
-  for (let index = 0; index < notebook.widgets.length; index++) {
-    if (notebook.widgets[index].node.querySelector('.k8slab-stepper')) {
-      return await notebook.scrollToItem(index, 'start');
-    }
-  }
-}"""
-
 
 def choose_step(page: "Page", text: str) -> None:
     """Choose, in the stepper's list, the first step whose line holds `text`; ends the script without one."""
@@ -61,12 +49,10 @@ def take_pictures(step: str, folder: Path) -> None:
         if wrong := wrong_cells(page):
             raise SystemExit("\n".join(wrong))
         page.add_style_tag(content=f"{STEPPER} {{ padding: 16px !important }}")
-        page.evaluate(SHOW_CELL)
+        open_stepper(page)
         choose_step(page, step)
         for name, theme in PICTURES.items():
-            page.evaluate(SET_THEME, theme)
-            page.wait_for_function("dark => (document.body.dataset.jpThemeLight === 'false') === dark",
-                                   arg=theme.endswith("Dark"))
+            set_theme(page, theme)
             page.wait_for_load_state("networkidle")
             page.locator(STEPPER).first.screenshot(path=folder / name, animations="disabled")
             print(folder / name)

@@ -178,6 +178,12 @@ def show_cell(page: "Page", words: str) -> None:
       await notebook.scrollToItem(index, 'start'); }""", words)
 
 
+def set_theme(page: "Page", name: str) -> None:
+    """Change JupyterLab's theme ("JupyterLab Dark") and wait until the page has it."""
+    page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", name)
+    page.wait_for_function("dark => (document.body.dataset.jpThemeLight === 'false') === dark", arg=name.endswith("Dark"))
+
+
 def open_stepper(page: "Page") -> None:
     """Bring the first stepper that waits for a guess into sight, and open it without one."""
     show_cell(page, "unit.after(")

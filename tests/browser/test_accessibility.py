@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from tests.browser.lab import Server, jupyterlab, open_notebook, run_all, wrong_cells
+from tests.browser.everything import PICTURES, SETUP, THINGS
+from tests.browser.lab import Server, jupyterlab, open_notebook, run_all, set_theme, wrong_cells
 from tests.browser.pages import Opened, export, write_notebook
 
 if TYPE_CHECKING:
@@ -22,26 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-# Everything that we show, a cell each; the second stepper's journey ends in a DROP.
-CELLS = (
-    "from IPython.display import HTML\nfrom k8slab.lab import Lab\nfrom k8slab.packet import Packet\n"
-    "from k8slab.show import show\nfrom k8slab.show.chainmap import chain_map\n"
-    "from k8slab.show.drawing import draw\nfrom k8slab.show.plots import spread\n"
-    "from k8slab.show.static import page\n"
-    "from k8slab.show.tables import entries_table, packets_table, rules_table\nlab = Lab('model', seed=1)\n"
-    "journey = lab.send(Packet('tcp', '10.244.1.5', '10.96.0.1', 50000, 443), 'client')\n"
-    "rules = lab.run('worker1', 'iptables-save')",
-    "show(journey, lab.network)",
-    "lab.run('worker1', 'iptables -I FORWARD -p tcp --dport 8080 -j DROP')\n"
-    "show(lab.send(Packet('tcp', '10.244.1.5', '10.244.1.7', 50000, 8080), 'client'), lab.network)",
-    "HTML(page(journey))",
-    "draw(lab.network, journey)",
-    "chain_map(rules, service='default/kubernetes')",
-    "rules_table(rules, 'KUBE-SERVICES')",
-    "entries_table(lab.entries('worker1'))",
-    "packets_table(journey)",
-    "spread({'10.244.1.7:8080': 31, '10.244.2.8:8080': 19})",
-)
+CELLS = (SETUP, *THINGS.values())
 # Roles of the accessibility tree that a person acts on, and pictures.
 CONTROLS = {"button", "checkbox", "combobox", "DisclosureTriangle", "link", "listbox", "option", "radio",
             "slider", "spinbutton", "switch", "tab", "textbox", "image"}
@@ -49,7 +31,6 @@ CONTROLS = {"button", "checkbox", "combobox", "DisclosureTriangle", "link", "lis
 GROUPS = {"table", "tablist", "tabpanel"}
 # No name, or what JupyterLab and nbconvert say for a picture without one.
 NAMELESS = {"", "Image", "No description has been provided for this image"}
-PICTURES = 3        # the network, the chain map, the plot
 STEPS = (1, 9, 12, -1)
 OUTPUTS = ".jp-OutputArea-output"
 STATIC = "() => document.querySelectorAll('.k-page').forEach(page => page.classList.remove('k-alive'))"
@@ -80,7 +61,7 @@ def server(notebook: Path) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def shown(server: Server, browser: "Browser", notebook: Path) -> Iterator["Page"]:
     """Its page in JupyterLab after Run All, high enough that every cell is in sight, and so is drawn."""
-    page = browser.new_page(viewport={"width": 1280, "height": 12000})
+    page = browser.new_page(viewport={"width": 1280, "height": 20000})
     open_notebook(page, server, notebook.name)
     run_all(page)
     assert wrong_cells(page) == []
@@ -126,9 +107,7 @@ def test_axe_finds_nothing_serious_in_jupyterlab(shown: "Page", theme: str) -> N
     # JupyterLab's body has no height and hides what overflows; all of it stands outside of the body, and axe,
     # which does not know that it is in sight all the same, would pass it over.
     shown.add_style_tag(content="body { overflow: visible !important }")
-    shown.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
-    shown.wait_for_function("dark => (document.body.dataset.jpThemeLight === 'false') === dark",
-                            arg=theme.endswith("Dark"))
+    set_theme(shown, theme)
     walk_and_look(shown, OUTPUTS)
 
 

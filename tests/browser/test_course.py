@@ -14,7 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from k8slab.course.catalogue import UNITS
 from k8slab.course.exercise import Exercise
 from tests.browser.conftest import NOTEBOOKS
-from tests.browser.lab import Server, Watch, copy_notebooks, jupyterlab, open_notebook, run_all, show_cell, wrong_cells
+from tests.browser.lab import Server, Watch, copy_notebooks, jupyterlab, open_notebook, run_all, set_theme, show_cell, wrong_cells
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -162,8 +162,7 @@ def _order(at: Desk, exercise: Exercise) -> None:
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
 def test_axe_finds_nothing_serious(desk: tuple[str, Desk], theme: str) -> None:
     _, at = desk
-    at.page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
-    at.page.wait_for_function("dark => (document.body.dataset.jpThemeLight === 'false') === dark", arg=theme.endswith("Dark"))
+    set_theme(at.page, theme)
     at.page.add_style_tag(content="body { overflow: visible !important }")
     for words in ("unit.predict(", "unit.order(", "unit.check(", "unit.quiz()"):
         if at.has(words):

@@ -17,7 +17,7 @@ from k8slab.show.headlines import headlines
 from k8slab.show.text import twin
 from k8slab.show.words import title
 from k8slab.trace import Step
-from tests.browser.lab import (LOST_WIDGET, Server, Watch, open_notebook, open_stepper, run_all, show_cell,
+from tests.browser.lab import (LOST_WIDGET, Server, Watch, open_notebook, open_stepper, run_all, set_theme, show_cell,
                                wrong_cells)
 from tests.show.reading import Reader, words
 
@@ -193,10 +193,8 @@ def test_rules_passed_over_open_by_keyboard(walker: Walker) -> None:
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
 def test_nothing_is_cut_off_at_any_width(walker: Walker, width: int, theme: str) -> None:
     page = walker.page
-    page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
+    set_theme(page, theme)
     page.set_viewport_size({"width": width, "height": 1000})
     walker.open("Every step (62)").select_option(index=8)
     walker.assert_shows(TRACE.steps[8])
-    page.wait_for_function("dark => (document.body.dataset.jpThemeLight === 'false') === dark",
-                           arg=theme.endswith("Dark"))
     assert page.evaluate(CUT) == []
