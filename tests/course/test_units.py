@@ -114,6 +114,7 @@ def test_questions_are_whole(number: str) -> None:
     content = UNITS[number]
     assert 3 <= len(content.quiz.questions) <= 5 and len(set(content.ticks)) == len(content.ticks)
     for question in content.quiz.questions:
+        assert not any("`" in choice for choice in question.choices)      # a radio button's label is plain text
         assert question.right in question.choices and len(question.choices) >= 3 and all(question.choices.values())
         assert [choice for choice in question.choices if question.verdict(choice).startswith("Right")] == [question.right]
     assert not content.warm_up or len(content.warm_up) == 2 and all(other < number for other, _ in content.warm_up)

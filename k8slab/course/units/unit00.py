@@ -55,18 +55,18 @@ UNIT = Content(
     ),
     quiz=Quiz("Three questions", (
         Question("env", "A Pod reads `KUBERNETES_SERVICE_HOST=10.43.0.1`. Why is it not `10.96.0.1`?",
-                 "Its cluster has another Service range, and `kubernetes` has the first address in it.", {
+                 "Its cluster has another Service range, and kubernetes has the first address in it.", {
                      "Its API server has the address 10.43.0.1.":
                          "The variable holds the ClusterIP of the Service, an address that no machine has. The API server's own is another.",
-                     "Its cluster has another Service range, and `kubernetes` has the first address in it.":
+                     "Its cluster has another Service range, and kubernetes has the first address in it.":
                          "k3s takes 10.43.0.0/16 when it is told nothing, kubeadm 10.96.0.0/12.",
-                     "The Service `kubernetes` was deleted and came back with a new address.":
+                     "The Service kubernetes was deleted and came back with a new address.":
                          "It comes back at the same address, each time: the first of the range."}),
         Question("model", "What does the lab need to run on the model?",
-                 "Python and nothing else.", {
+                 "Python and its packages.", {
                      "A cluster to connect to.": "Nothing here talks to a cluster, not even the two variables that you read.",
                      "The rights of root.": "The model is plain Python: it has no need of the machine's own network.",
-                     "Python and nothing else.": "So it runs on Binder, on Windows and on macOS, too."}),
+                     "Python and its packages.": "So it runs on Binder, on Windows and on macOS, too."}),
         Question("idle", "Binder stops a kernel after ten minutes without work. How do you come back to your cell?",
                  "Run All Above: the lab is made again in seconds.", {
                      "Run All Above: the lab is made again in seconds.":

@@ -57,8 +57,7 @@ NOT_HERE = Fault("No packet was translated at all. Which rules do packets from a
 UNIT = Content(
     "04", "Write one DNAT rule", warm_up=(("01", "where"), ("01", "ping")),
     predictions=(
-        Prediction("without", "What becomes of a connection to 10.96.0.1:443 on a node without any rule?",
-                   ("REJECTED", "DROPPED", "DELIVERED")),
+        Prediction("missing", "At which of these hooks has the table nat no chain?", ("INPUT", "FORWARD", "OUTPUT")),
         Prediction("own", "The rule stands in PREROUTING of worker1. Does it translate the packets of a program on worker1 itself?",
                    ("yes", "no")),
     ),

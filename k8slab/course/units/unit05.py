@@ -64,10 +64,10 @@ ORDER: Attempt = stations(Probe("a SYN from the Pod client to 10.96.0.1:443", "c
                                 packet=Packet("tcp", "10.244.1.5", "10.96.0.1", 50000, 443)), STATIONS)
 
 UNIT = Content(
-    "05", "Bring the reply home", warm_up=(("04", "own-hook"), ("01", "reverse")),
+    "05", "Bring the reply home", warm_up=(("04", "own-hook"), ("01", "who")),
     predictions=(
-        Prediction("puts-back", "What puts the source of the answer back to 10.96.0.1:443?",
-                   ("a rule of nat", "conntrack, by its entry", "the API server")),
+        Prediction("hook", "At which hook of worker1 is the source of the answer put back to 10.96.0.1:443?",
+                   ("PREROUTING", "FORWARD", "POSTROUTING")),
         Prediction("moves", "The rule now leads to 10.244.1.7:8080. Where does the next packet of the open connection go?",
                    ("10.106.175.128:6443", "10.244.1.7:8080", "10.96.0.1:443")),
     ),

@@ -1,0 +1,68 @@
+"""Config: how a node's kube-proxy is set up, in the words of its own flags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from k8slab.kubeproxy.objects import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """How local traffic is told (pkg/proxy/util/localdetector.go): an option of iptables, and its value.
+
+    >>> Detector("-s", "10.244.0.0/16").remote
+    '! -s 10.244.0.0/16'
+    """
+
+    option: str
+    value: str
+
+    @property
+    def local(self) -> str:
+        """The test for traffic that begins on this node's Pods (or in the Pod range, where that is all one knows)."""
+        return f"{self.option} {self.value}"
+
+    @property
+    def remote(self) -> str:
+        """The test for all other traffic."""
+        return f"! {self.local}"
+
+
+def pod_cidr(cidr: str) -> Detector:
+    """`--cluster-cidr`, as kubeadm sets it: local is what comes from this range."""
+    return Detector("-s", cidr)
+
+
+def bridge(interface: str) -> Detector:
+    """`--pod-bridge-interface`: local is what comes in by this bridge."""
+    return Detector("-i", interface)
+
+
+def interface_prefix(prefix: str) -> Detector:
+    """`--pod-interface-name-prefix`: local is what comes in by an interface whose name begins so."""
+    return Detector("-i", f"{prefix}+")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One node's kube-proxy.
+
+    `node_port_addresses`: ranges in which an address of the node must lie for NodePorts to be served there; none, or
+    one of /0, is every local address. `nfacct`: whether the kernel's accounting objects could be made. `mark`: the
+    masquerade mark's bit, from 0 to 31. `random_fully`: whether iptables knows that word (1.6.2 and newer).
+    """
+
+    node: Node
+    detector: Detector | None = None
+    masquerade_all: bool = False
+    node_port_addresses: tuple[str, ...] = ()
+    localhost_node_ports: bool = True
+    nfacct: bool = False
+    masquerade_bit: int = 14
+    random_fully: bool = True
+
+    @property
+    def mark(self) -> str:
+        """The mark as kube-proxy prints it: `0x00004000`."""
+        return f"{1 << self.masquerade_bit:#010x}"

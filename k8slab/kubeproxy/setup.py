@@ -1,0 +1,55 @@
+"""What kube-proxy puts beside its restore text: jumps from the built-in chains, and canaries; and the whole as a dump.
+
+The jumps are made by `iptables -I`, each before what is there, in the order of JUMPS: so they stand in a chain in
+the reverse order (proxier.go, `iptablesJumpChains`, `iptablesKubeletJumpChains`). A canary is an empty chain: when it is gone,
+somebody has flushed the tables.
+"""
+
+from __future__ import annotations
+
+from k8slab import iptables
+from k8slab.kubeproxy.config import Config
+
+NEW = "-m conntrack --ctstate NEW "
+TABLES = ("mangle", "filter", "nat")
+CANARY = "KUBE-PROXY-CANARY"
+# Table, built-in chain, test, comment, chain to jump to.
+JUMPS = (
+    ("filter", "INPUT", NEW, "kubernetes externally-visible service portals", "KUBE-EXTERNAL-SERVICES"),
+    ("filter", "FORWARD", NEW, "kubernetes externally-visible service portals", "KUBE-EXTERNAL-SERVICES"),
+    ("filter", "INPUT", "", "kubernetes health check service ports", "KUBE-NODEPORTS"),
+    ("filter", "FORWARD", NEW, "kubernetes service portals", "KUBE-SERVICES"),
+    ("filter", "OUTPUT", NEW, "kubernetes service portals", "KUBE-SERVICES"),
+    ("filter", "FORWARD", "", "kubernetes forwarding rules", "KUBE-FORWARD"),
+    ("filter", "INPUT", NEW, "kubernetes load balancer firewall", "KUBE-PROXY-FIREWALL"),
+    ("filter", "OUTPUT", NEW, "kubernetes load balancer firewall", "KUBE-PROXY-FIREWALL"),
+    ("filter", "FORWARD", NEW, "kubernetes load balancer firewall", "KUBE-PROXY-FIREWALL"),
+    ("nat", "OUTPUT", "", "kubernetes service portals", "KUBE-SERVICES"),
+    ("nat", "PREROUTING", "", "kubernetes service portals", "KUBE-SERVICES"),
+    ("nat", "POSTROUTING", "", "kubernetes postrouting rules", "KUBE-POSTROUTING"),
+)
+LOCALNET = (("filter", "INPUT", "", "", "KUBE-FIREWALL"), ("filter", "OUTPUT", "", "", "KUBE-FIREWALL"))
+
+
+def setup(config: Config) -> str:
+    """The chains and jumps of a full sync that are not in its restore text, as text for `iptables-restore`.
+
+    >>> from k8slab.kubeproxy.objects import Node
+    >>> setup(Config(Node("worker1"))).splitlines()[:3]
+    ['*mangle', ':KUBE-PROXY-CANARY - [0:0]', 'COMMIT']
+    """
+    jumps = JUMPS + LOCALNET * config.localhost_node_ports
+    parts = []
+    for table in TABLES:
+        own = [jump for jump in jumps if jump[0] == table]
+        chains = dict.fromkeys(jump[4] for jump in own)
+        rules = [f"-I {chain} {test}" + (f'-m comment --comment "{comment}" ' if comment else "") + f"-j {target}"
+                 for _, chain, test, comment, target in own]
+        parts += [f"*{table}", *(f":{chain} - [0:0]" for chain in (*chains, CANARY)), *rules, "COMMIT"]
+    return "\n".join([*parts, ""])
+
+
+def saved(config: Config, restore_text: str) -> str:
+    """What `iptables-save` prints on a node where kube-proxy has made both its parts."""
+    made = iptables.Ruleset().restore(setup(config), noflush=True, name="setup").restore(restore_text, noflush=True, name="restore")
+    return str(made.normal())
