@@ -1,4 +1,4 @@
-"""The command line: `k8slab trace` and `k8slab demo`.
+"""The command line: `k8slab trace`, `k8slab demo` and `k8slab render`.
 
 Exit status: 0 when the question was answered, whatever the verdict; 1 when the input is wrong, with
 one line that says where and what would be right; 2 for a wrong command line.
@@ -16,11 +16,13 @@ from fractions import Fraction
 from pathlib import Path
 
 from k8slab import iptables
-from k8slab.iptables import RulesError, Ruleset
-from k8slab.lab import DATAPLANES, Lab, LabError
+from k8slab.errors import Told
+from k8slab.iptables import Ruleset
+from k8slab.lab import DATAPLANES, Lab
 from k8slab.model.chance import Seeded
 from k8slab.model.dump import Question, proved_local
 from k8slab.packet import ECHO_REQUEST, PORT_PROTOCOLS, Packet
+from k8slab.render import add_render
 from k8slab.trace import Trace, packet_dict
 
 SOURCE_PORT = 40000        # what `--from` means where it names no port
@@ -38,7 +40,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         options.run(options)
         sys.stdout.flush()
-    except (RulesError, LabError, OSError) as error:
+    except (Told, OSError) as error:
         if isinstance(error, BrokenPipeError):     # `| head` has read enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
@@ -61,6 +63,8 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_trace(commands.add_parser("trace", help="where a node's rules send a packet, and why",
                                    description="Say where a packet goes through the rules of one node, and why."))
+    add_render(commands.add_parser("render", help="what kube-proxy writes for a cluster's objects",
+                                   description="Write what kube-proxy writes on one node for a cluster's Services."))
     demo = commands.add_parser("demo", help="the article's packet, there and back, step by step")
     demo.add_argument("--dataplane", choices=DATAPLANES, default="auto", help="what carries the packet")
     demo.set_defaults(run=run_demo)

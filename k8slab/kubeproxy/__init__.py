@@ -5,8 +5,9 @@ Nothing here knows of dataplanes. What a real kube-proxy 1.36.2 wrote for fiftee
 
 from k8slab.kubeproxy.config import Config, Detector, bridge, interface_prefix, pod_cidr
 from k8slab.kubeproxy.objects import Node, ObjectError, Objects, read_objects
+from k8slab.kubeproxy.older import LAYOUTS, TooOld
 from k8slab.kubeproxy.proxier import Proxier, Sync
 from k8slab.kubeproxy.setup import saved, setup
 
-__all__ = ["Config", "Detector", "Node", "ObjectError", "Objects", "Proxier", "Sync", "bridge", "interface_prefix",
+__all__ = ["LAYOUTS", "Config", "Detector", "Node", "ObjectError", "Objects", "Proxier", "Sync", "TooOld", "bridge", "interface_prefix",
            "pod_cidr", "read_objects", "saved", "setup"]

@@ -51,6 +51,7 @@ class Config:
     `node_port_addresses`: ranges in which an address of the node must lie for NodePorts to be served there; none, or
     one of /0, is every local address. `nfacct`: whether the kernel's accounting objects could be made. `mark`: the
     masquerade mark's bit, from 0 to 31. `random_fully`: whether iptables knows that word (1.6.2 and newer).
+    `as_of`: the release whose layout is written (`older.LAYOUTS`).
     """
 
     node: Node
@@ -61,6 +62,7 @@ class Config:
     nfacct: bool = False
     masquerade_bit: int = 14
     random_fully: bool = True
+    as_of: str = "1.36"
 
     @property
     def mark(self) -> str:

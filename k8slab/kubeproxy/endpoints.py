@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from k8slab.kubeproxy.objects import Endpoint, Node, ServicePort
 
@@ -46,12 +47,12 @@ def choose(port: ServicePort, endpoints: Sequence[Endpoint], node: Node) -> Chos
     elif near is None and (at_home or not local):
         reachable = cluster                        # the local ones are among them
     else:
-        reachable = list({str(one): one for one in (*cluster, *local)}.values())
+        reachable = list({one.text: one for one in (*cluster, *local)}.values())
     return Chosen(_sorted(cluster), _sorted(local), _sorted(reachable), bool(cluster or ready or fallback))
 
 
 def _sorted(endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
-    return tuple(sorted(endpoints, key=str))
+    return tuple(sorted(endpoints, key=attrgetter("text")))
 
 
 def _near(ready: Sequence[Endpoint], node: Node) -> Callable[[Endpoint], bool] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from k8slab.errors import Told
 from k8slab.kubeproxy.check import Field
@@ -77,9 +77,10 @@ class Endpoint:
     node: str = ""
     zone_hints: frozenset[str] = frozenset()
     node_hints: frozenset[str] = frozenset()
+    text: str = field(init=False, compare=False, repr=False)        # `address:port`, by which it is sorted and named
 
-    def __str__(self) -> str:
-        return f"{self.address}:{self.port}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", f"{self.address}:{self.port}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +217,8 @@ def _slice(whole: Field, namespace: str, found: dict) -> None:
 
 def _add(known: dict[str, Endpoint], endpoint: Endpoint) -> None:
     """Of two with the same address and port the later one counts, unless it is terminating (endpointslicecache.go)."""
-    if str(endpoint) not in known or not endpoint.terminating:
-        known[str(endpoint)] = endpoint
+    if endpoint.text not in known or not endpoint.terminating:
+        known[endpoint.text] = endpoint
 
 
 def _names(hints: Field) -> frozenset[str]:

@@ -22,11 +22,12 @@ from dataclasses import dataclass
 from k8slab.kubeproxy.config import Config
 from k8slab.kubeproxy.endpoints import choose
 from k8slab.kubeproxy.objects import Endpoint, Objects, ServicePort
-from k8slab.kubeproxy.service import Text, Writer
+from k8slab.kubeproxy.older import layout
+from k8slab.kubeproxy.service import Text
 
 LARGE = 1000               # endpoints; more than that is a large cluster (`largeClusterEndpointsThreshold`)
 SYNC_PERIOD, FULL_SYNC_PERIOD = 30, 3600       # seconds
-FILTER_CHAINS = ("KUBE-SERVICES", "KUBE-EXTERNAL-SERVICES", "KUBE-FORWARD", "KUBE-NODEPORTS", "KUBE-PROXY-FIREWALL")
+FILTER_CHAINS = ("KUBE-SERVICES", "KUBE-EXTERNAL-SERVICES", "KUBE-FORWARD", "KUBE-NODEPORTS")
 NAT_CHAINS = ("KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-POSTROUTING", "KUBE-MARK-MASQ")
 LAST = '"kubernetes service nodeports; NOTE: this must be the last rule in this chain"'
 
@@ -56,7 +57,7 @@ class Proxier:
     """
 
     def __init__(self, config: Config) -> None:
-        self.config = config
+        self.config, self.layout = config, layout(config.as_of)
         self._last: dict[tuple[str, str], tuple] | None = None     # namespace and name → ports and endpoints
         self._chains: frozenset[str] = frozenset()                 # of Services, in nat, as far as it knows
         self._full_at = self._scan_at = 0.0
@@ -75,7 +76,7 @@ class Proxier:
         text, active, written = self._top(), set(), set()
         for port in sorted(objects.ports, key=lambda one: one.key):
             chosen = choose(port, objects.endpoints.get(port.key, ()), self.config.node)
-            writer = Writer(text, self.config, port, chosen, comments=not large)
+            writer = self.layout.writer(text, self.config, port, chosen, not large)
             writer.write_entrances()
             active.update(writer.chains)
             if (port.namespace, port.service) in changed:
@@ -107,8 +108,10 @@ class Proxier:
 
     def _top(self) -> Text:
         """The chains that are written at each sync, and their first rules."""
-        text, mark, firewall = Text(), self.config.mark, self.config.localhost_node_ports
-        text.filter_chains += [f":{chain} - [0:0]" for chain in FILTER_CHAINS + ("KUBE-FIREWALL",) * firewall]
+        text, mark, new = Text(), self.config.mark, self.layout.firewall
+        firewall = new and self.config.localhost_node_ports
+        chains = FILTER_CHAINS + ("KUBE-PROXY-FIREWALL",) * new + ("KUBE-FIREWALL",) * firewall
+        text.filter_chains += [f":{chain} - [0:0]" for chain in chains]
         text.nat_chains += [f":{chain} - [0:0]" for chain in NAT_CHAINS]
         fully = " --random-fully" if self.config.random_fully else ""
         text.nat_rules += [
@@ -130,8 +133,8 @@ class Proxier:
         text.filter_rules += [
             f"-A KUBE-FORWARD -m conntrack --ctstate INVALID{counted} -j DROP",
             f'-A KUBE-FORWARD -m comment --comment "kubernetes forwarding rules" -m mark --mark {mark}/{mark} -j ACCEPT',
-            '-A KUBE-FORWARD -m comment --comment "kubernetes forwarding conntrack rule" '
-            "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"]
+            *(f'-A KUBE-FORWARD -m comment --comment "{comment}" -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT'
+              for comment in self.layout.forwards)]
 
     def _node_port_addresses(self) -> list[str]:
         """The tests for the addresses at which NodePorts are served."""

@@ -15,7 +15,7 @@ instead: REJECT where there is no endpoint at all, DROP where there is none on t
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from k8slab.kubeproxy.config import Config
@@ -53,14 +53,14 @@ class Writer:
         self.outside = chosen.any and not (port.external_local and not chosen.local)
         self.firewall = bool(chosen.any and port.load_balancer_ips and port.source_ranges)
         self.internal_chain = self.svl if port.internal_local else self.svc
-        self.seps = {str(one): endpoint_chain(self.name, self.protocol, str(one)) for one in chosen.reachable}
+        self.seps = {one.text: endpoint_chain(self.name, self.protocol, one.text) for one in chosen.reachable}
+        self.chains = self._chains()
 
-    @property
-    def chains(self) -> list[str]:
+    def _chains(self) -> list[str]:
         """The chains of nat that the port has."""
         uses = ((self.chosen.cluster, self.svc), (self.chosen.local, self.svl),
                 (self.chosen.any and self.port.external, self.ext), (self.firewall, self.fw))
-        return [chain for used, chain in uses if used] + list(self.seps.values())
+        return [chain for used, chain in uses if used] + [*self.seps.values()]
 
     def _to(self, address: str, port: int) -> str:
         return f"-m {self.protocol} -p {self.protocol} -d {address} --dport {port}"
@@ -135,12 +135,12 @@ class Writer:
         for endpoint in self.chosen.reachable:
             self._write_endpoint(endpoint)
 
-    def _write_masquerade(self) -> None:
+    def _write_masquerade(self, chain: str = "") -> None:
         detector = self.config.detector
         if not (self.config.masquerade_all or detector):
             return
         remote = "" if self.config.masquerade_all else f"{detector.remote} "
-        self.text.nat_rules.append(f'-A {self.internal_chain} -m comment --comment "{self.name} cluster IP" '
+        self.text.nat_rules.append(f'-A {chain or self.internal_chain} -m comment --comment "{self.name} cluster IP" '
                                    f"{self._to(self.port.cluster_ip, self.port.port)} {remote}-j {MASQ}")
 
     def _write_external(self) -> None:
@@ -171,23 +171,32 @@ class Writer:
     def _comment(self, words: str) -> str:
         return f" -m comment --comment {words}" if self.comments else ""
 
+    def _arrow(self, endpoint: Endpoint) -> str:
+        return self._comment(f'"{self.name} -> {endpoint.text}"')
+
+    def _source(self, endpoint: Endpoint) -> str:
+        return endpoint.address
+
     def _write_balance(self, chain: str, endpoints: Sequence[Endpoint]) -> None:
-        write, last = self.text.nat_rules.append, len(endpoints) - 1
+        self.text.nat_rules += self._balance_lines(chain, endpoints)
+
+    def _balance_lines(self, chain: str, endpoints: Sequence[Endpoint]) -> Iterator[str]:
+        """The rules that share out; those of session affinity, for clients that are known, come first."""
+        last = len(endpoints) - 1
         if self.port.affinity:
             for one in endpoints:
-                sep, comment = self.seps[str(one)], self._comment(f'"{self.name} -> {one}"')
-                write(f"-A {chain}{comment} -m recent --name {sep} --rcheck --seconds {self.port.affinity} "
-                      f"--reap -j {sep}")
+                sep = self.seps[one.text]
+                yield (f"-A {chain}{self._arrow(one)} -m recent --name {sep} --rcheck --seconds {self.port.affinity} "
+                       f"--reap -j {sep}")
         for at, one in enumerate(endpoints):
             # Of those that are left, each has the same chance: 1/n, 1/(n-1), ..., and the last takes the rest.
             chance = f" -m statistic --mode random --probability {1 / (last + 1 - at):.10f}" if at < last else ""
-            comment = self._comment(f'"{self.name} -> {one}"')
-            write(f"-A {chain}{comment}{chance} -j {self.seps[str(one)]}")
+            yield f"-A {chain}{self._arrow(one)}{chance} -j {self.seps[one.text]}"
 
     def _write_endpoint(self, endpoint: Endpoint) -> None:
-        sep, comment = self.seps[str(endpoint)], self._comment(self.name)
+        sep, comment = self.seps[endpoint.text], self._comment(self.name)
         self.text.nat_chains.append(f":{sep} - [0:0]")
         remember = f" -m recent --name {sep} --set" if self.port.affinity else ""
         self.text.nat_rules += (
-            f"-A {sep}{comment} -s {endpoint.address} -j {MASQ}",
-            f"-A {sep}{comment}{remember} -m {self.protocol} -p {self.protocol} -j DNAT --to-destination {endpoint}")
+            f"-A {sep}{comment} -s {self._source(endpoint)} -j {MASQ}",
+            f"-A {sep}{comment}{remember} -m {self.protocol} -p {self.protocol} -j DNAT --to-destination {endpoint.text}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from k8slab import iptables
 from k8slab.kubeproxy.config import Config
+from k8slab.kubeproxy.older import layout
 
 NEW = "-m conntrack --ctstate NEW "
 TABLES = ("mangle", "filter", "nat")
@@ -38,7 +39,9 @@ def setup(config: Config) -> str:
     >>> setup(Config(Node("worker1"))).splitlines()[:3]
     ['*mangle', ':KUBE-PROXY-CANARY - [0:0]', 'COMMIT']
     """
-    jumps = JUMPS + LOCALNET * config.localhost_node_ports
+    new = layout(config.as_of).firewall
+    jumps = tuple(jump for jump in JUMPS if new or jump[4] != "KUBE-PROXY-FIREWALL")
+    jumps += LOCALNET * (new and config.localhost_node_ports)
     parts = []
     for table in TABLES:
         own = [jump for jump in jumps if jump[0] == table]

@@ -16,7 +16,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text())
 
 # PyPI's name -> conda-forge's, where they differ. matplotlib-base is matplotlib without Qt.
-CONDA_NAMES = {"matplotlib": "matplotlib-base"}
+CONDA_NAMES = {"matplotlib": "matplotlib-base", "PyYAML": "pyyaml"}
 
 
 def test_conda_environment_has_the_same_names_and_ranges() -> None:
