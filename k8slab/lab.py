@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import re
 from collections import Counter
@@ -12,8 +14,9 @@ from typing import TYPE_CHECKING
 from k8slab import iptables
 from k8slab.entry import Entry
 from k8slab.errors import Told
+from k8slab.kubeproxy import Config, Node, Objects, Proxier, pod_cidr, read_objects, saved
 from k8slab.model.dataplane import Clock, Model
-from k8slab.network import Network, cluster_network
+from k8slab.network import POD_RANGE, Network, cluster_network
 from k8slab.packet import Packet
 from k8slab.trace import Trace
 
@@ -22,7 +25,8 @@ if TYPE_CHECKING:
 
 DATAPLANES = ("auto", "model", "kernel")
 # What a real kube-proxy 1.36.2 wrote for a cluster with nothing but the `kubernetes` Service.
-RULES = "01-kubernetes.iptables-save"
+RULES, OBJECTS = "01-kubernetes.iptables-save", "01-kubernetes.objects.json"
+CNI_WORDS = '-m comment --comment "the network plugin\'s own"'
 # kube-proxy counts some packets with nfacct where the kernel has the accounting objects; they are
 # the host's and not a namespace's, so that in a lab, as in a container, it leaves these words out.
 NFACCT = re.compile(r" -m nfacct --nfacct-name +\S+")
@@ -33,7 +37,7 @@ class LabError(Told):
 
 
 def kube_proxy_rules(name: str = RULES) -> str:
-    """The rules of a recorded node, as `iptables-save` text without nfacct.
+    """The rules that a real kube-proxy wrote on a recorded node, as `iptables-save` text without nfacct.
 
     >>> "KUBE-SVC-NPX46M4PTMTKRN6Y" in kube_proxy_rules()
     True
@@ -48,12 +52,36 @@ def kube_proxy_rules(name: str = RULES) -> str:
         raise LabError(f"there is no recording {name}; there are {names}") from None
 
 
+@functools.cache
+def kubernetes_service() -> Objects:
+    """The objects of a cluster that has just been made: the Service `kubernetes` and its EndpointSlice."""
+    text = (resources.files("k8slab") / "data" / "golden" / OBJECTS).read_text(encoding="utf-8")
+    return read_objects(json.loads(text)["items"])
+
+
+@functools.cache
+def node_rules(name: str, address: str, cni_masquerade: bool = False) -> str:
+    """What kube-proxy writes on one node for the Service `kubernetes`, as `iptables-save` prints it.
+
+    `cni_masquerade`: with the rule by which most network plugins give packets that leave the Pod range the node's
+    source; kube-proxy has no part in it.
+
+    >>> node_rules("worker1", "10.106.175.131") == kube_proxy_rules()
+    True
+    """
+    config = Config(Node(name, (address,)), pod_cidr(POD_RANGE))
+    text = saved(config, Proxier(config).sync(kubernetes_service()).text)
+    own = f"*nat\n-A POSTROUTING -s {POD_RANGE} ! -d {POD_RANGE} {CNI_WORDS} -j MASQUERADE --random-fully\nCOMMIT\n"
+    return str(iptables.parse(text).restore(own, noflush=True).normal()) if cni_masquerade else text
+
+
 class Lab:
     """Two nodes, their Pods, an API server, a router and a client outside, with kube-proxy's rules on each node.
 
     `dataplane`: "model", or "auto", which takes what K8SLAB_DATAPLANE says, else the best there is.
     `seed`: what chance is drawn from. `network`, `rules`: another cluster than the lab's own; `rules` is
-    `iptables-save` text for every node.
+    `iptables-save` text for every node. `cni_masquerade`: whether the network plugin has a rule of its own, as
+    most have, that gives what leaves the Pod range the node's source.
 
     >>> with Lab(seed=1) as lab:
     ...     print(lab.connect("client", "10.96.0.1", 443).summary())
@@ -63,18 +91,20 @@ class Lab:
     """
 
     def __init__(self, dataplane: str = "auto", *, seed: int = 0, network: Network | None = None,
-                 rules: str | None = None) -> None:
+                 rules: str | None = None, cni_masquerade: bool = False) -> None:
         self.network = network or cluster_network()
-        self._rules, self._seed = rules or kube_proxy_rules(), seed
+        self._rules = {host.name: rules or node_rules(host.name, host.address, cni_masquerade)
+                       for host in self.network.hosts if host.kind == "node"}
+        self._seed = seed
         self._build = _builder(dataplane)
         self.reset()
 
     def reset(self) -> None:
         """Build everything anew: rules, connections, time and chance as they were at the start."""
         self.clock = Clock()
-        nodes = [host.name for host in self.network.hosts if host.kind == "node"]
-        parsed = iptables.parse(self._rules, "rules")
-        self.dataplane = self._build(self.network, dict.fromkeys(nodes, parsed), seed=self._seed, clock=self.clock)
+        parsed = {text: iptables.parse(text, "rules") for text in set(self._rules.values())}
+        rules = {name: parsed[text] for name, text in self._rules.items()}
+        self.dataplane = self._build(self.network, rules, seed=self._seed, clock=self.clock)
 
     def send(self, packet: Packet | ScapyPacket, at: str = "client") -> Trace:
         """Send one packet, ours or scapy's, from a host, and follow it and its answers."""

@@ -28,7 +28,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from k8slab.iptables import CannotTell, Chain, Miss, Place, Rule, Table
-from k8slab.iptables.said import asks
+from k8slab.iptables.said import asks, comment
 from k8slab.model.skb import Skb
 from k8slab.trace import Passed
 
@@ -91,7 +91,9 @@ class Walk:
         name = rule.target.name
         kind, says = _VERDICTS[name]
         self._step(kind, rule, name, says.format(table=self.table.name, hook=self.hook), ends=name != "ACCEPT")
-        return Ended(name, f"rule {self.at} of {self.table.name} {self.chain.name} says {name}", rule)
+        said = comment(rule)
+        words = f"rule {self.at} of {self.table.name} {self.chain.name} says {name}" + (f": “{said}”" if said else "")
+        return Ended(name, words, rule)
 
     def _jump(self, rule: Rule) -> None:
         name = rule.target.name

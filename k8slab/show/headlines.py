@@ -14,11 +14,14 @@ from k8slab.show.words import HOMEWARD, way
 from k8slab.trace import Step, Trace
 
 LIMIT = 15
+# How the reason of a step begins whose rule asks nothing.
+UNTESTED = "has no test"
 
-# 0: without these there is no story. 1: who received and who answered. 2: what is remembered for the
-# reply, what was marked, and that nothing matched. 3: the chains on the way to a decision. 4: what is done
-# again to later packets. 5: where the packet goes with its new address.
-ESSENCE, MEETING, MEMORY, PATH, AGAIN, WAY = range(6)
+# 0: without these there is no story. 1: who received and who answered. 2: the rules on the way to a decision whose
+# tests the packet passed, and the one that marked it: they say why it was made. 3: what is remembered for the reply,
+# and that nothing matched. 4: the rules on the way that have no test. 5: what is done again to later packets. 6: where the
+# packet goes with its new address.
+ESSENCE, MEETING, REASON, MEMORY, PATH, AGAIN, WAY = range(7)
 PLAIN = {"SEND": ESSENCE, "DROP": ESSENCE, "REJECT": ESSENCE, "DELIVER": MEETING, "ANSWER": MEETING}
 
 
@@ -65,7 +68,9 @@ def _ranked(trace: Trace) -> Iterator[tuple[Step, int]]:
         elif _translates(step):
             yield step, ESSENCE if step.rule or way(trace, step) == HOMEWARD else AGAIN
         elif unmatched or step.number in path or _remembers(trace, step, translators):
-            yield step, PATH if step.kind == "JUMP" else MEMORY
+            tested = step.kind == "JUMP" and not step.why.startswith(UNTESTED)
+            reason = not unmatched and (tested or step.kind == "RULE" and step.mark)
+            yield step, REASON if reason else PATH if step.kind == "JUMP" else MEMORY
         elif step.kind == "ROUTE" and decided == here:
             decided = None
             yield step, WAY

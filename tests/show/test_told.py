@@ -46,7 +46,7 @@ TOLD = {
                            "and the answer came back as 10.96.12.34:80."),
     "rejected": (lambda: lab("04-no-endpoints").connect("client", "10.96.12.40", 80),
                  "10.244.1.5:40000 asked 10.96.12.40:80; the packet was refused, and an ICMP error came back as 10.244.1.1: "
-                 "worker1: rule 2 of filter KUBE-SERVICES says REJECT."),
+                 "worker1: rule 2 of filter KUBE-SERVICES says REJECT: “shop/empty:http has no endpoints”."),
     "dropped by a firewall": (dropped, "10.244.1.5:40000 asked 10.96.0.1:443; the packet was dropped: "
                                        "worker1: rule 1 of filter FORWARD says DROP."),
     "UDP to kube-dns": (lambda: lab("02-dns").connect("client", "10.96.0.10", 53, proto="udp"),
