@@ -76,9 +76,11 @@ bench: .venv/test.stamp
 	@for file in tests/benchmarks/*.py; do \
 	  .venv/bin/python -m tests.benchmarks.$$(basename $$file .py) || exit 1; done
 
-# The README's pictures, taken of the first notebook in a headless browser.
+# The README's pictures, taken of the first notebook in a headless browser; and, to be looked at, one of each
+# thing that is shown, in build/pictures.
 pictures: .venv/test.stamp
 	.venv/bin/python scripts/screenshot.py
+	.venv/bin/python scripts/gallery.py
 
 clean:
 	rm -rf .venv build dist k8slab.egg-info .pytest_cache .hypothesis

@@ -18,13 +18,13 @@ from tests.browser.chromium import headless_chromium  # noqa: E402
 from tests.browser.lab import copy_notebooks, jupyterlab, open_notebook, run_all, wrong_cells  # noqa: E402
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
 
 NOTEBOOK = "01-follow-one-packet.ipynb"
 STEPPER = ".k8slab-stepper"
 
-# File -> JupyterLab's theme.
-PICTURES = {"stepper.png": "JupyterLab Light", "stepper-dark.png": "JupyterLab Dark"}
+THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+PICTURES = {"stepper.png": THEMES["light"], "stepper-dark.png": THEMES["dark"]}
 
 SET_THEME = "async theme => await window.jupyterapp.commands.execute('apputils:change-theme', { theme })"
 
@@ -39,15 +39,23 @@ SHOW_CELL = """async () => {
 }"""
 
 
-def choose_step(page: "Page", text: str) -> None:
-    """Choose, in the stepper's list, the first step whose line holds `text`; ends the script without one."""
-    steps = page.locator(f"{STEPPER} select").first
+def choose_step(place: "Locator", text: str) -> None:
+    """Choose, in a stepper's list, the first step whose line holds `text`; ends the script without one."""
+    steps = place.locator("select").first
     lines = steps.locator("option").all_text_contents()
     number = next((number for number, line in enumerate(lines) if text in line), None)
     if number is None:
         raise SystemExit(f"no step of the stepper holds {text!r}; there are: {'; '.join(lines)}")
     steps.select_option(index=number)
     steps.focus()       # a list without the focus shows its chosen line in grey
+
+
+def use_theme(page: "Page", theme: str) -> None:
+    """Change JupyterLab's theme, and wait until it is drawn."""
+    page.evaluate(SET_THEME, theme)
+    page.wait_for_function("dark => (document.body.dataset.jpThemeLight === 'false') === dark",
+                           arg=theme.endswith("Dark"))
+    page.wait_for_load_state("networkidle")
 
 
 def take_pictures(step: str, folder: Path) -> None:
@@ -62,13 +70,11 @@ def take_pictures(step: str, folder: Path) -> None:
             raise SystemExit("\n".join(wrong))
         page.add_style_tag(content=f"{STEPPER} {{ padding: 16px !important }}")
         page.evaluate(SHOW_CELL)
-        choose_step(page, step)
+        stepper = page.locator(STEPPER).first
+        choose_step(stepper, step)
         for name, theme in PICTURES.items():
-            page.evaluate(SET_THEME, theme)
-            page.wait_for_function("dark => (document.body.dataset.jpThemeLight === 'false') === dark",
-                                   arg=theme.endswith("Dark"))
-            page.wait_for_load_state("networkidle")
-            page.locator(STEPPER).first.screenshot(path=folder / name, animations="disabled")
+            use_theme(page, theme)
+            stepper.screenshot(path=folder / name, animations="disabled")
             print(folder / name)
 
 
