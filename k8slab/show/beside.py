@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from html import escape
 
 from k8slab.show import words
-from k8slab.show.grid import CODE, OPTION
+from k8slab.show.grid import code
 from k8slab.show.headlines import headlines
 from k8slab.trace import FACTS, Step, Trace, together
 
@@ -28,7 +28,8 @@ FIRST = "First difference"
 ALONE = "From there on, each journey's headlines"
 NOTHING = "nothing more happens"
 INDENT = "    "
-CELL = "text-align: left; vertical-align: top; padding: 6px 8px; font-weight: normal; overflow-wrap: anywhere"
+CELL = ("text-align: left; vertical-align: top; padding: 6px 8px; font-weight: normal; line-height: 1.4; "
+        "overflow-wrap: anywhere")
 LIST = 'style="margin: 0; padding-left: 26px"'
 
 
@@ -117,6 +118,8 @@ class Beside:
         said = "<br>".join(f"<strong>{escape(name)}</strong>: {escape(trace.summary())}"
                            for name, trace in zip(self.names, (self.left, self.right)))
         finding, *instead = map(escape, self.finding)
+        named = [f"<strong>{escape(name)}</strong>{line.removeprefix(escape(name))}"
+                 for name, line in zip(self.names, instead)]
         heads = "".join(f'<th scope="col" style="{CELL}; width: 50%"><strong>{escape(name)}</strong></th>'
                         for name in self.names)
         alike = "".join(f"<li>{escape(_line(self.left, step))}</li>" for step, _ in self.alike)
@@ -126,7 +129,7 @@ class Beside:
             body += _group(f"<strong>{FIRST}</strong>", map(_parting, self.sides), "border: 2px solid")
         if any(side.rest for side in self.sides):
             body += _group(ALONE, (_list(side.trace, side.rest) for side in self.sides))
-        return (f"<p>{said}</p><p>{'<br>'.join((f'<strong>{finding}</strong>', *instead))}</p>"
+        return (f"<p>{said}</p><p>{'<br>'.join((f'<strong>{finding}</strong>', *named))}</p>"
                 f'<table style="width: 100%; border-collapse: collapse"><thead><tr>{heads}</tr></thead>{body}'
                 "</table>")
 
@@ -174,11 +177,15 @@ def _differing(step: Step | None, other: Step | None) -> tuple[tuple[str, str], 
         return ()
     if other is None:
         return (("rule", step.rule),) if step.rule else ()
-    # The kind has no name of its own in a step's sentence, and is told by it.
     pairs = [(name, str(fact or "none")) for name, fact, theirs in zip(FACTS, step.fact(), other.fact())
-             if fact != theirs and name != "kind"]
+             if fact != theirs and not _told(step, other, name, fact, theirs)]
     # A packet that is not rewritten is the same afterwards.
     return tuple(pairs[:-1] if len(pairs) > 1 and pairs[-1][1] == pairs[-2][1] else pairs)
+
+
+def _told(step: Step, other: Step, name: str, fact: object, theirs: object) -> bool:
+    """Whether the names of the steps say it already: their kinds always, and what stands in them as it is."""
+    return name == "kind" or all(word in words.title(one).split() for one, word in ((step, fact), (other, theirs)))
 
 
 def _rest(trace: Trace, step: Step | None) -> tuple[Step, ...]:
@@ -207,7 +214,7 @@ def _group(head: str, cells: Iterable[str] = (), style: str = "") -> str:
 
 def _parting(side: Side) -> str:
     """One side of the first difference: what led there, the step in bold, and in what it differs."""
-    facts = "".join(f"<br>{name}: <code {CODE}>{_unbroken(value)}</code>" for name, value in side.facts)
+    facts = "".join(f"<br>{name}: {code(value)}" for name, value in side.facts)
     return _list(side.trace, side.lead, side.step, facts) + (f"<strong>{NOTHING}</strong>" if not side.step else "")
 
 
@@ -218,7 +225,3 @@ def _list(trace: Trace, steps: Iterable[Step], last: Step | None = None, more: s
         items += f'<li value="{last.number}"><strong>{escape(_line(trace, last))}</strong>{more}</li>'
     return f"<ol {LIST}>{items}</ol>" if items else ""
 
-
-def _unbroken(code: str) -> str:
-    """Code as HTML that no line breaks at the hyphens of an option."""
-    return OPTION.sub(r"<nobr>\1</nobr>", escape(code))

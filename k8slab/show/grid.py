@@ -17,7 +17,9 @@ WRAP = 54              # characters of a column in the text twin, before a cell 
 GAP, INDENT = "  ", "    "
 CODE = 'style="background: none; padding: 0; font-size: 12px"'
 PORT = re.compile(r":(?=\d)")                 # where an address may go on in the next line
-OPTION = re.compile(r"(?<= )(--?[a-z-]+)")     # of a rule; a line of HTML would break at its hyphens
+NAME = re.compile(r"(?<=[\w-])([/:])(?=\w)")    # and a name, as shop/web:http
+# Of a rule, options and the arrows in comments, escaped: a line of HTML would break at their hyphens.
+UNBROKEN = re.compile(r"(?<![^ ])--?[A-Za-z][a-z-]*|-&gt;")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,16 @@ def _wrapped(cell: Cell) -> list[str]:
     return textwrap.wrap(line, WRAP, break_long_words=False, break_on_hyphens=False) or [""]
 
 
+def code(text: str) -> str:
+    """Code as HTML, of which no line breaks at the hyphen of an option or of an arrow.
+
+    >>> code("-A INPUT").partition(">")[2]
+    '<nobr>-A</nobr> INPUT</code>'
+    """
+    unbroken = UNBROKEN.sub(r"<nobr>\g<0></nobr>", escape(text))
+    return f"<code {CODE}>{unbroken}</code>"
+
+
 def _style(column: Column = Column("")) -> str:
     side = "right" if column.number else "left"
     return f'style="text-align: {side}; vertical-align: top; padding: 4px 6px; font-weight: normal"'
@@ -109,12 +121,11 @@ def _style(column: Column = Column("")) -> str:
 def _html(column: Column, cell: Cell, tag: str) -> str:
     """A cell; the first of a row is its heading."""
     if isinstance(cell, Folded):
-        code = OPTION.sub(r"<nobr>\1</nobr>", escape(cell.code))
-        words = f"<details><summary>{escape(cell.line)}</summary><code {CODE}>{code}</code></details>"
+        words = f"<details><summary>{escape(cell.line)}</summary>{code(cell.code)}</details>"
     elif column.code and cell:
         words = f"<code {CODE}>{escape(cell) if ' ' in cell else PORT.sub('<wbr>:', escape(cell))}</code>"
     else:
-        words = escape(cell)
+        words = NAME.sub(r"<wbr>\1", escape(cell))
     scope = ' scope="row"' if tag == "th" else ""
     return f"<{tag}{scope} {_style(column)}>{words}</{tag}>"
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.browser
 # Everything that we show, a cell each; the second stepper's journey ends in a DROP.
 CELLS = (
     "from IPython.display import HTML\nfrom k8slab.lab import Lab\nfrom k8slab.packet import Packet\n"
-    "from k8slab.show import show\nfrom k8slab.show.chainmap import chain_map\n"
+    "from k8slab.show import show, side_by_side\nfrom k8slab.show.chainmap import chain_map\n"
     "from k8slab.show.drawing import draw\nfrom k8slab.show.plots import spread\n"
     "from k8slab.show.static import page\n"
     "from k8slab.show.tables import entries_table, packets_table, rules_table\nlab = Lab('model', seed=1)\n"
@@ -40,6 +40,8 @@ CELLS = (
     "rules_table(rules, 'KUBE-SERVICES')",
     "entries_table(lab.entries('worker1'))",
     "packets_table(journey)",
+    "lab.run('worker1', 'iptables -t nat -F KUBE-SVC-NPX46M4PTMTKRN6Y')\n"
+    "side_by_side(journey, lab.send(Packet('tcp', '10.244.1.5', '10.96.0.1', 50001, 443), 'client'))",
     "spread({'10.244.1.7:8080': 31, '10.244.2.8:8080': 19})",
 )
 # Roles of the accessibility tree that a person acts on, and pictures.
