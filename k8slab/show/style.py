@@ -112,7 +112,7 @@ _SHEET = """
 .k-pane th { color: var(--k-dim) }
 .k-pane thead th { padding-bottom: 1px; font-size: 12px }
 .k-pane tr:hover, .k-pane tbody tr:nth-child(even) { background: none }
-.k-pane td:last-child { padding-left: 9px }
+.k-pane :is(td, thead th):last-child { padding-left: 9px }
 .k-packet td code { white-space: nowrap }
 @container (max-width: 400px) { .k-packet td code { white-space: normal } }
 .k-memory tr:nth-child(n+3) td { font-family: var(--k-code); font-size: 12px }
