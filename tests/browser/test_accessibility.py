@@ -55,6 +55,7 @@ PICTURES = 3        # the network, the chain map, the plot
 STEPS = (1, 9, 12, -1)
 OUTPUTS = ".jp-OutputArea-output"
 STATIC = "() => document.querySelectorAll('.k-page').forEach(page => page.classList.remove('k-alive'))"
+CODE_SIZES = """() => [...document.querySelectorAll('.k-pane code')].map(code => getComputedStyle(code).fontSize)"""
 OPEN_ALL = "() => document.querySelectorAll('details').forEach(details => { details.open = true })"
 
 
@@ -131,6 +132,10 @@ def test_axe_finds_nothing_serious_in_jupyterlab(shown: "Page", theme: str) -> N
     shown.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
     shown.wait_for_function("dark => (document.body.dataset.jpThemeLight === 'false') === dark",
                             arg=theme.endswith("Dark"))
+    # The theme's own rules for code come after the stepper's now: no rule of theirs may win.
+    shown.wait_for_load_state("networkidle")
+    sizes = shown.evaluate(CODE_SIZES)
+    assert "13px" not in sizes and "12px" in sizes, sizes
     walk_and_look(shown, OUTPUTS)
 
 
