@@ -9,8 +9,9 @@ leg 1 is the packet sent, leg 2 the answer to it, and so on.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from k8slab.entry import Entry
 from k8slab.packet import UNKNOWN, Packet
@@ -39,6 +40,10 @@ KINDS = {
 # The kinds that a kernel can be seen doing: rules that a trace reports, policies,
 # headers that a capture sees. The rest is concluded beside them.
 OBSERVABLE = frozenset({"ARRIVE", "LEAVE", "RULE", "JUMP", "RETURN", "POLICY", "DROP", "REJECT"})
+
+# What the values of `Step.fact` are called, in their order.
+FACTS = ("packet number", "host", "kind", "hook", "table", "chain", "rule", "in on", "out on", "verdict",
+         "packet", "packet afterwards")
 
 # What to say of a packet that reached nobody, by the journey's verdict.
 _ENDS = {"DROPPED": "the packet was dropped", "REJECTED": "the packet was refused",
@@ -135,7 +140,7 @@ class Step:
         return lines + ([f"        entry {self.entry}"] if self.kind in ("CONNTRACK", "NAT") and self.entry else [])
 
     def fact(self) -> tuple:
-        """What two dataplanes must agree on in this step, leaving out what the design lets differ."""
+        """What two dataplanes must agree on in this step, without what the design lets differ: FACTS has the names."""
         flows = tuple(str(p.flow) if p else None for p in (self.before, self.after))
         return (self.leg, self.node, self.kind, self.hook, self.table, self.chain, self.rule,
                 self.iif, self.oif, self.verdict, *flows)
@@ -250,22 +255,20 @@ class Difference:
         return "left: {}\nright: {}".format(*sides)
 
 
+def together(left: Trace, right: Trace) -> tuple[tuple[tuple[Step, Step], ...], Difference | None]:
+    """How far two traces agree in what a kernel can be seen doing: pairs of equal steps, then where they part."""
+    alike: list[tuple[Step, Step]] = []
+    for one, other in zip_longest(_observable(left.steps), _observable(right.steps)):
+        if one is None or other is None or one.fact() != other.fact():
+            return tuple(alike), Difference(one, other)
+        alike.append((one, other))
+    return tuple(alike), None
+
+
 def compare(left: Trace, right: Trace) -> Difference | None:
     """The first step that differs in what a kernel can be seen doing, or None when there is none."""
-    alike, a, b = alignment(left, right)
-    one, other = (side[alike] if alike < len(side) else None for side in (a, b))
-    return Difference(one, other) if one or other else None
+    return together(left, right)[1]
 
 
-def alignment(left: Trace, right: Trace) -> tuple[int, tuple[Step, ...], tuple[Step, ...]]:
-    """How many steps two traces begin with alike, and of each the steps that a kernel can be seen doing."""
-    a, b = (tuple(s for s in trace.steps if s.kind in OBSERVABLE or (s.kind == "NAT" and s.rule))
-            for trace in (left, right))
-    facts = zip(_facts(a, left), _facts(b, right))
-    return next((i for i, (one, other) in enumerate(facts) if one != other), min(len(a), len(b))), a, b
-
-
-def _facts(steps: Iterable[Step], trace: Trace) -> Iterator[tuple[str, ...]]:
-    """What must agree in each step; the port that the sender's host happened to choose is left out."""
-    for step in steps:
-        yield tuple(str(part).replace(trace.sent.source, trace.sent.src) for part in step.fact())
+def _observable(steps: Iterable[Step]) -> list[Step]:
+    return [s for s in steps if s.kind in OBSERVABLE or (s.kind == "NAT" and s.rule)]

@@ -17,7 +17,9 @@ WRAP = 54              # characters of a column in the text twin, before a cell 
 GAP, INDENT = "  ", "    "
 CODE = 'style="background: none; padding: 0; font-size: 12px"'
 PORT = re.compile(r":(?=\d)")                 # where an address may go on in the next line
-OPTION = re.compile(r"(?<= )(--?[a-z-]+)")     # of a rule; a line of HTML would break at its hyphens
+NAME = re.compile(r"(?<=[\w-])([/:])(?=\w)")    # and a name, as shop/web:http
+# Of a rule, options and the arrows in comments, escaped: a line of HTML would break at their hyphens.
+UNBROKEN = re.compile(r"(?<![^ ])--?[A-Za-z][a-z-]*|-&gt;")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,7 @@ Cell = str | Folded
 class Table:
     """A table to be displayed.
 
-    `rows`: a cell for each column; the first heads its row. `notes`: sentences below it. `marked`: numbers of
-    rows, from 0, that the eye should find first; a word in the row says the same.
+    `rows`: a cell for each column; the first heads its row. `notes`: sentences below it.
 
     >>> ports = (("https", "443"), ("dns", "53"))
     >>> print(Table("Ports", (Column("Name"), Column("Port", number=True)), ports))
@@ -60,7 +61,6 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
-    marked: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         heads = [column.name for column in self.columns]
@@ -71,7 +71,7 @@ class Table:
         for row, cells in zip(rows, self.rows):
             for i in range(max(map(len, row))):
                 lines.append(self._line([cell[i] if i < len(cell) else "" for cell in row], widths))
-            lines += [textwrap.indent(cell.code, INDENT) for cell in cells if isinstance(cell, Folded)]
+            lines += [INDENT + cell.code for cell in cells if isinstance(cell, Folded)]
         return "\n".join((*lines, *self.notes))
 
     __repr__ = __str__
@@ -87,8 +87,7 @@ class Table:
         heads = "".join(f'<th scope="col" {_style(column)}><strong>{escape(column.name)}</strong></th>'
                         for column in self.columns)
         tags = ("th", *["td"] * (len(self.columns) - 1))
-        rows = "".join(f"<tr>{''.join(map(_html, self.columns, row, tags, [at in self.marked] * len(tags)))}</tr>"
-                       for at, row in enumerate(self.rows))
+        rows = "".join(f"<tr>{''.join(map(_html, self.columns, row, tags))}</tr>" for row in self.rows)
         notes = "".join(f'<tr><td colspan="{len(self.columns)}" {_style()}>{escape(note)}</td></tr>'
                         for note in self.notes)
         caption = f'<caption style="text-align: left"><strong>{escape(self.caption)}</strong></caption>'
@@ -104,21 +103,29 @@ def _wrapped(cell: Cell) -> list[str]:
     return textwrap.wrap(line, WRAP, break_long_words=False, break_on_hyphens=False) or [""]
 
 
-def _style(column: Column = Column(""), marked: bool = False) -> str:
-    side, weight = "right" if column.number else "left", "bold" if marked else "normal"
-    line = "; border-top: 2px solid; border-bottom: 2px solid" if marked else ""
-    return f'style="text-align: {side}; vertical-align: top; padding: 4px 6px; font-weight: {weight}{line}"'
+def code(text: str) -> str:
+    """Code as HTML, of which no line breaks at the hyphen of an option or of an arrow.
+
+    >>> code("-A INPUT").partition(">")[2]
+    '<nobr>-A</nobr> INPUT</code>'
+    """
+    unbroken = UNBROKEN.sub(r"<nobr>\g<0></nobr>", escape(text))
+    return f"<code {CODE}>{unbroken}</code>"
 
 
-def _html(column: Column, cell: Cell, tag: str, marked: bool) -> str:
+def _style(column: Column = Column("")) -> str:
+    side = "right" if column.number else "left"
+    return f'style="text-align: {side}; vertical-align: top; padding: 4px 6px; font-weight: normal"'
+
+
+def _html(column: Column, cell: Cell, tag: str) -> str:
     """A cell; the first of a row is its heading."""
     if isinstance(cell, Folded):
-        code = OPTION.sub(r"<nobr>\1</nobr>", escape(cell.code)).replace("\n", "<br>")
-        words = f"<details><summary>{escape(cell.line)}</summary><code {CODE}>{code}</code></details>"
+        words = f"<details><summary>{escape(cell.line)}</summary>{code(cell.code)}</details>"
     elif column.code and cell:
         words = f"<code {CODE}>{escape(cell) if ' ' in cell else PORT.sub('<wbr>:', escape(cell))}</code>"
     else:
-        words = escape(cell)
+        words = NAME.sub(r"<wbr>\1", escape(cell))
     scope = ' scope="row"' if tag == "th" else ""
-    return f"<{tag}{scope} {_style(column, marked)}>{words}</{tag}>"
+    return f"<{tag}{scope} {_style(column)}>{words}</{tag}>"
 

@@ -4,7 +4,8 @@ Colours are Okabe and Ito's, which people with any kind of colour vision can tel
 surfaces; text keeps the theme's own colour and its contrast. JupyterLab says which theme it shows in
 `data-jp-theme-light`; other pages have no such word and get the light one.
 
-`&` stands for the stepper's class, said twice so that a rule here wins over ipywidgets' own.
+`&` stands for the stepper's class, said twice so that a rule here wins over ipywidgets' own. A theme has rules
+for `code` of its own, which come after these when it is changed: those here name two classes, to its one.
 """
 
 _SHEET = """
@@ -53,7 +54,7 @@ _SHEET = """
 /* where the packet is */
 .k-pane { container-type: inline-size }
 .k-pane p { margin: 0 }
-.k-pane code { padding: 0; background: none; color: inherit; font-family: var(--k-code); font-size: 12px;
+.k-pane.k-pane code { padding: 0; background: none; color: inherit; font-family: var(--k-code); font-size: 12px;
   overflow-wrap: anywhere }
 .k-strip { display: flex; align-items: stretch; padding-top: 10px }
 .k-host { position: relative; box-sizing: border-box; flex: 0 1 138px; min-width: 0; padding: 9px 8px 7px;
@@ -61,7 +62,7 @@ _SHEET = """
   overflow-wrap: anywhere }
 .k-host i { color: var(--k-dim); font-size: 12px; font-style: normal }
 .k-host b { display: block; font-weight: 600 }
-.k-host code { display: block; font-size: 11.5px }
+.k-pane .k-host code { display: block; font-size: 11.5px }
 .k-here { border-color: var(--k-here); outline: 2px solid var(--k-here); outline-offset: -1px;
   background: color-mix(in srgb, var(--k-here) 9%, transparent) }
 .k-here u { position: absolute; top: -10px; left: 50%; transform: translateX(-50%); padding: 0 9px;
@@ -78,7 +79,7 @@ _SHEET = """
 @container (max-width: 600px) {
   .k-pane .k-wire code { display: none }
   .k-host { flex-basis: 122px; padding: 9px 4px 6px }
-  .k-host code { font-size: 11px }
+  .k-pane .k-host code { font-size: 11px }
 }
 @container (max-width: 430px) {
   .k-strip .k-host { padding: 9px 2px 6px }
@@ -112,7 +113,7 @@ _SHEET = """
 .k-pane th { color: var(--k-dim) }
 .k-pane thead th { padding-bottom: 1px; font-size: 12px }
 .k-pane tr:hover, .k-pane tbody tr:nth-child(even) { background: none }
-.k-pane td:last-child { padding-left: 9px }
+.k-pane :is(td, thead th):last-child { padding-left: 9px }
 .k-packet td code { white-space: nowrap }
 @container (max-width: 400px) { .k-packet td code { white-space: normal } }
 .k-memory tr:nth-child(n+3) td { font-family: var(--k-code); font-size: 12px }

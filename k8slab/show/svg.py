@@ -30,6 +30,8 @@ SIZES = {"name": (8.3, 15), "word": (6.7, 14), "dim": (6.7, 14), "code": (6.7, 1
          "pill": (7.3, 14), "share": (7.6, 14)}
 # A picture is drawn at this many times its own units where there is room: 11 units become 13.75 pixels.
 SCALE = 1.25
+# Units of a piece of a line with room for an arrowhead, and of the head itself.
+ROOMY, HEAD = 24, 10
 
 # Okabe and Ito's blue and vermilion say which way a line leads, and so does its form: solid or dashed.
 # g ground, i ink, d dim ink, l lines, f nodes, a and t accent and its tint, b the way back, o ink on a.
@@ -107,7 +109,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line through points. `heads`: an arrowhead in the middle of every piece that has room for one."""
+    """A line through points. `heads`: arrowheads in the middle of its pieces, as `arrows` has them."""
 
     points: tuple[tuple[float, float], ...]
     kind: str = "wire"
@@ -121,10 +123,15 @@ class Line:
 
     @property
     def arrows(self) -> list[tuple[float, float, tuple[int, int]]]:
-        """The middle of each piece of 24 units or more, and its direction as two signs."""
+        """The middle of each piece that has room, or else of the last piece; its direction as two signs."""
+        pieces = list(zip(self.points, self.points[1:]))
+        roomy = [piece for piece in pieces if _length(*piece) >= ROOMY]
         return [((x1 + x2) / 2, (y1 + y2) / 2, ((x2 > x1) - (x2 < x1), (y2 > y1) - (y2 < y1)))
-                for (x1, y1), (x2, y2) in zip(self.points, self.points[1:])
-                if abs(x2 - x1) + abs(y2 - y1) >= 24]
+                for (x1, y1), (x2, y2) in roomy or pieces[-1:] if _length((x1, y1), (x2, y2)) >= HEAD]
+
+
+def _length(start: tuple[float, float], end: tuple[float, float]) -> float:
+    return abs(end[0] - start[0]) + abs(end[1] - start[1])
 
 
 # An arrowhead from its middle, by direction: right, left, down, up.

@@ -229,3 +229,8 @@ def test_the_forms_of_a_cell_say_the_same() -> None:
     html = Reader(bundle["text/html"])
     assert html.elements[0][1]["alt"] == f"Chain map, {shown.name}"
     assert html.text == " ".join(["The picture in words", *str(shown).split()])
+
+
+def test_a_lit_way_has_arrowheads_however_short_its_lines_are() -> None:
+    shapes = chain_map(kube_proxy_rules(), trace=journey("article")).picture.shapes
+    assert all(line.arrows for line in shapes if isinstance(line, Line) and line.heads)

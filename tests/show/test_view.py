@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -17,7 +18,8 @@ from tests.show.reading import Reader
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 # Of what JupyterLab's sanitiser lets through in a notebook that is not trusted (apputils, sanitizer.ts).
 PLAIN = {"p", "strong", "details", "summary", "br", "code", "ul", "li", "pre", "table", "thead", "tbody",
-         "tr", "th", "td"}
+         "tr", "th", "td", "div", "nobr"}
+STYLES = {"text-align", "vertical-align", "margin", "background", "padding", "font-size"}
 
 
 def test_a_cell_gets_text_static_html_and_the_live_widget() -> None:
@@ -52,7 +54,8 @@ def test_the_saved_page_says_all_about_each_headline(name: str) -> None:
 @pytest.mark.parametrize("name", MAKERS)
 def test_the_saved_page_holds_only_what_a_sanitiser_keeps(name: str) -> None:
     for tag, attributes in Reader(page(journey(name))).elements:
-        assert tag in PLAIN and set(attributes) <= {"scope", "colspan"}
+        assert tag in PLAIN and set(attributes) <= {"scope", "colspan", "style"}
+        assert set(re.findall(r"([\w-]+):", attributes.get("style", ""))) <= STYLES
 
 
 def test_text_and_page_need_neither_ipywidgets_nor_scapy() -> None:

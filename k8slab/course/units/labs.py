@@ -70,3 +70,12 @@ def stale_entry() -> Lab:
     for node in ("k8smaster", "worker1"):
         lab.restore(node, only)
     return lab
+
+
+def with_dns() -> Lab:
+    """The cluster with kube-dns beside the API server's Service.
+
+    >>> with_dns().connect("client", "10.96.0.10", 53, proto="udp").verdict
+    'DELIVERED'
+    """
+    return Lab(rules=kube_proxy_rules("02-dns.iptables-save"))
