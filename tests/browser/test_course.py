@@ -35,6 +35,9 @@ EDITS = {
              'broken.run("worker1", "iptables -t nat -D PREROUTING 1")'),
     "forge": ('answer = IP(src="10.96.0.1", dst="10.244.1.5") / TCP(sport=443, dport=50000, flags="SA")',
               'answer = IP(src="10.106.175.128", dst="10.244.1.5") / TCP(sport=6443, dport=50000, flags="SA")'),
+    "names": ("def chain(namespace, service, port, protocol):\n    return 'KUBE-SVC-X'",
+              "def chain(namespace, service, port, protocol):\n    text = f'{namespace}/{service}:{port}{protocol}'\n"
+              "    digest = base64.b32encode(hashlib.sha256(text.encode()).digest()).decode()\n    return 'KUBE-SVC-' + digest[:16]"),
     "stale": ('broken.run("worker1", "iptables -t nat -I PREROUTING -p udp -d 10.96.0.10 -j DNAT --to-destination 10.244.0.3:53")',
               'broken.run("worker1", "iptables -t nat -D PREROUTING 1"); broken.run("worker1", "conntrack -D -p udp")'),
 }

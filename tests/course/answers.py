@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from k8slab.course.units.labs import TRANSLATE
 from k8slab.course.units.unit01 import STATIONS as OUTWARD
 from k8slab.course.units.unit05 import STATIONS as HOMEWARD
+from k8slab.course.units.unit06 import STATIONS as TO_DNS
+from k8slab.kubeproxy.names import service_chain
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,13 @@ NEW, LEAVE, ON, DNAT = ("-t nat -N SVC", "-t nat -A PREROUTING -s 10.244.1.7 -j 
                         "-t nat -A PREROUTING -d 10.96.0.1 -p tcp --dport 443 -j SVC",
                         "-t nat -A SVC -p tcp -j DNAT --to-destination 10.106.175.128:6443")
 SYN_ACK = {"src": "10.106.175.128", "dst": "10.244.1.5", "sport": 6443, "dport": 50000, "flags": "SA"}
+
+
+
+def named(namespace: str, service: str, port: str, protocol: str) -> str:
+    """Another way to say the same as the solution of `names`."""
+    return service_chain(f"{namespace}/{service}:{port}", protocol)
+
 
 ANSWERS: dict[tuple[str, str], Answers] = {
     ("00", "range"): Answers(
@@ -78,6 +87,17 @@ ANSWERS: dict[tuple[str, str], Answers] = {
                   SYN_ACK | {"flags": "S"}),
         others=((SYN_ACK | {"src": "10.106.175.131"}, "it was sent from 10.106.175.131:6443"),
                 (SYN_ACK | {"sport": 6444}, "it was sent from 10.106.175.128:6444"))),
+    ("06", "names"): Answers(
+        right=(named,),
+        others=((lambda n, s, p, proto: named(n, s, p, proto.upper()), "the protocol goes in with small letters"),
+                (lambda n, s, p, proto: service_chain(f"{n}/{s}", proto), "the port's name is missing"),
+                (lambda n, s, p, proto: named(n, s, p, "") , "the protocol is missing"),
+                (lambda n, s, p, proto: named(n, s, p, proto)[9:], "the prefix `KUBE-SVC-` is missing"),
+                (lambda n, s, p, proto: named(n, s, p, proto) + "A", "it has 26 characters"),
+                (lambda n, s, p, proto: 1 / 0, "raised ZeroDivisionError"), (lambda n: n, "raised TypeError"),
+                (lambda n, s, p, proto: 7, "gave 7"), ("KUBE-SVC-NPX46M4PTMTKRN6Y", "A function is wanted"))),
+    ("06", "dns-way"): Answers(
+        others=((list(reversed(TO_DNS)), "The first"), (list(TO_DNS)[:2], "each of the stations once"))),
     ("05", "stale"): Answers(
         right=("conntrack -F", "conntrack -D -s 10.244.1.5", "conntrack -D -r 10.244.0.2"),
         foreseen=("iptables -t nat -I PREROUTING -d 10.96.0.10 -p udp -j DNAT --to-destination 10.244.0.3:53",),

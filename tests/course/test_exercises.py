@@ -19,7 +19,7 @@ def graded(exercise: Exercise, answer: object) -> Outcome:
         from scapy.layers.inet import IP, TCP
         header = {name: answer[name] for name in ("src", "dst", "ttl") if name in answer}
         answer = IP(**header) / TCP(**{name: value for name, value in answer.items() if name not in header})
-    elif exercise.blank is None and isinstance(answer, str):
+    elif exercise.blank is None and isinstance(answer, str) and exercise.key in ("mend", "stale"):
         lab = exercise.make()
         for line in answer.splitlines():
             lab.run("worker1", line)
@@ -31,7 +31,14 @@ def solved(exercise: Exercise) -> Outcome:
     """Grade the exercise's own solution, as it is shown to the learner."""
     if exercise.blank is not None:
         return exercise.grade(exercise.solution)
+    import base64
+    import hashlib
+
     from scapy.layers.inet import IP, TCP
+    if exercise.solution.startswith("def "):
+        scope = {"base64": base64, "hashlib": hashlib}
+        exec(exercise.solution, scope)
+        return exercise.grade(scope["chain"])
     lab = exercise.make()
     value = eval(exercise.solution, {"lab": lab, "IP": IP, "TCP": TCP})
     return exercise.grade(lab if isinstance(value, str) else value)
@@ -53,7 +60,7 @@ def test_untouched_is_not_attempted(place: tuple[str, str]) -> None:
 @exercises
 def test_a_broken_lab_that_nobody_touched_is_not_attempted(place: tuple[str, str]) -> None:
     exercise = EXERCISES[place]
-    if exercise.blank is None and place != ("05", "forge"):
+    if exercise.blank is None and place not in (("05", "forge"), ("06", "names")):
         assert exercise.grade(exercise.make()).kind == NOT_ATTEMPTED
 
 
@@ -83,6 +90,7 @@ def test_a_mistake_that_was_not_foreseen_is_told_from_the_packet(place: tuple[st
 
 
 @exercises
-@pytest.mark.parametrize("answer", [42, {"a": 1}, object(), b"x", 1.5, [1], ("x",), "iptables", "rm -rf /", "\x00", "____"], ids=repr)
+@pytest.mark.parametrize("answer", [42, {"a": 1}, object(), b"x", 1.5, [1], ("x",), "iptables", "rm -rf /", "\x00", "____"],
+                         ids=lambda answer: type(answer).__name__ if type(answer) is object else repr(answer))
 def test_no_answer_raises(place: tuple[str, str], answer: object) -> None:
     assert EXERCISES[place].grade(answer).kind in (NOT_YET, CANNOT_CHECK)
