@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 DATAPLANES = ("auto", "model", "kernel")
 # What a real kube-proxy 1.36.2 wrote for a cluster with nothing but the `kubernetes` Service.
 RULES, OBJECTS = "01-kubernetes.iptables-save", "01-kubernetes.objects.json"
-CNI_WORDS = '-m comment --comment "the network plugin\'s own"'
+CNI_WORDS = '-m comment --comment "network plugin: masquerade what leaves the Pod range"'
 # kube-proxy counts some packets with nfacct where the kernel has the accounting objects; they are
 # the host's and not a namespace's, so that in a lab, as in a container, it leaves these words out.
 NFACCT = re.compile(r" -m nfacct --nfacct-name +\S+")

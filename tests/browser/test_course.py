@@ -35,6 +35,10 @@ EDITS = {
              'broken.run("worker1", "iptables -t nat -D PREROUTING 1")'),
     "forge": ('answer = IP(src="10.96.0.1", dst="10.244.1.5") / TCP(sport=443, dport=50000, flags="SA")',
               'answer = IP(src="10.106.175.128", dst="10.244.1.5") / TCP(sport=6443, dport=50000, flags="SA")'),
+    "mask": ('answer = "iptables -t nat -I POSTROUTING -s 10.244.1.7 -j MASQUERADE"',
+             'answer = "iptables -t nat -I KUBE-SVC-NPX46M4PTMTKRN6Y -s 10.244.1.7 -j KUBE-MARK-MASQ"'),
+    "hairpin": ('broken.run("worker1", "iptables -t nat -A KUBE-SEP-UGQTAJUJOQJVZIEC -s 10.244.1.7 -j KUBE-MARK-MASQ")',
+                'broken.run("worker1", "iptables -t nat -I KUBE-SEP-UGQTAJUJOQJVZIEC -s 10.244.1.7 -j KUBE-MARK-MASQ")'),
     "names": ("def chain(namespace, service, port, protocol):\n    return 'KUBE-SVC-X'",
               "def chain(namespace, service, port, protocol):\n    text = f'{namespace}/{service}:{port}{protocol}'\n"
               "    digest = base64.b32encode(hashlib.sha256(text.encode()).digest()).decode()\n    return 'KUBE-SVC-' + digest[:16]"),

@@ -98,6 +98,23 @@ ANSWERS: dict[tuple[str, str], Answers] = {
                 (lambda n, s, p, proto: 7, "gave 7"), ("KUBE-SVC-NPX46M4PTMTKRN6Y", "A function is wanted"))),
     ("06", "dns-way"): Answers(
         others=((list(reversed(TO_DNS)), "The first"), (list(TO_DNS)[:2], "each of the stations once"))),
+    ("07", "mask"): Answers(
+        right=("iptables -t nat -I KUBE-SERVICES -s 10.244.1.7 -d 10.96.0.1 -j KUBE-MARK-MASQ",
+               "iptables -t mangle -A PREROUTING -s 10.244.1.7 -d 10.96.0.1 -j MARK --set-mark 1\n"
+               "iptables -t nat -I POSTROUTING -m mark --mark 1 -j MASQUERADE",
+               "iptables -t nat -I POSTROUTING -s 10.244.1.7 -m conntrack --ctorigdst 10.96.0.1 -j MASQUERADE"),
+        foreseen=("iptables -t nat -I POSTROUTING -s 10.244.1.7 -d 10.106.175.128 -j MASQUERADE",
+                  "iptables -t nat -I KUBE-SVC-NPX46M4PTMTKRN6Y -j KUBE-MARK-MASQ",
+                  "iptables -t nat -I POSTROUTING -s 10.244.1.7 -d 10.96.0.1 -j MASQUERADE"),
+        others=(("iptables -t nat -I PREROUTING -s 10.244.1.7 -j MASQUERADE", "refuses command 1"),
+                ("iptables -t nat -I KUBE-SVC-NPX46M4PTMTKRN6Y -s 10.244.1.8 -j KUBE-MARK-MASQ", "should be 10.106.175.131"))),
+    ("07", "hairpin"): Answers(
+        right=("iptables -t nat -I KUBE-SERVICES -s 10.244.1.7 -d 10.96.12.34 -j KUBE-MARK-MASQ",
+               "iptables -t nat -I POSTROUTING -s 10.244.1.7 -d 10.244.1.7 -j MASQUERADE"),
+        foreseen=("iptables -t nat -I KUBE-SEP-UGQTAJUJOQJVZIEC -j KUBE-MARK-MASQ",
+                  "iptables -t nat -A KUBE-SEP-UGQTAJUJOQJVZIEC -s 10.244.1.7 -j KUBE-MARK-MASQ"),
+        others=(("iptables -t nat -F KUBE-SERVICES", "blackhole 10.96.0.0/16"),
+                ("iptables -I FORWARD -d 10.244.1.7 -j DROP", "-j DROP"))),
     ("05", "stale"): Answers(
         right=("conntrack -F", "conntrack -D -s 10.244.1.5", "conntrack -D -r 10.244.0.2"),
         foreseen=("iptables -t nat -I PREROUTING -d 10.96.0.10 -p udp -j DNAT --to-destination 10.244.0.3:53",),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from k8slab.kubeproxy import Config, Node, Proxier, pod_cidr, read_objects, saved
+from k8slab.kubeproxy.objects import SERVICE_LABEL
 from k8slab.lab import Lab, kube_proxy_rules
-from k8slab.network import PODS, cluster_network
+from k8slab.network import NODES, POD_RANGE, PODS, cluster_network
 from k8slab.packet import Packet
 
 API = "10.106.175.128:6443"
@@ -79,3 +81,51 @@ def with_dns() -> Lab:
     'DELIVERED'
     """
     return Lab(rules=kube_proxy_rules("02-dns.iptables-save"))
+
+
+def rules_of_objects(*items: dict) -> str:
+    """What kube-proxy writes for these Services and EndpointSlices, on a node where nothing else is known."""
+    config = Config(Node("worker1", ("10.106.175.131",)), pod_cidr(POD_RANGE))
+    return saved(config, Proxier(config).sync(read_objects(items)).text)
+
+
+def service(namespace: str, name: str, address: str, port: int, to: int, *endpoints: str, **spec: object) -> list[dict]:
+    """A Service with one TCP port, and its EndpointSlice, as the API has them; `spec`: further fields of its spec."""
+    port_name = "https" if port == 443 else "http"
+    numbers = {"nodePort": spec.pop("nodePort")} if "nodePort" in spec else {}
+    made = {"kind": "Service", "metadata": {"namespace": namespace, "name": name},
+            "spec": {"clusterIP": address, "ports": [{"name": port_name, "port": port, **numbers}], **spec}}
+    ends = {"kind": "EndpointSlice", "metadata": {"namespace": namespace, "name": name, "labels": {SERVICE_LABEL: name}},
+            "addressType": "IPv4", "ports": [{"name": port_name, "port": to}],
+            "endpoints": [{"addresses": [one]} for one in endpoints]}
+    return [made, ends]
+
+
+KUBERNETES = ("default", "kubernetes", "10.96.0.1", 443, 6443)
+
+
+def shop(**options: object) -> Lab:
+    """The cluster with a Service shop/web at 10.96.12.34:80 and at NodePort 30080, whose one endpoint is the Pod web.
+
+    >>> shop().connect("client", "10.96.12.34", 80).received.destination
+    '10.244.1.7:8080'
+    """
+    web = service("shop", "web", "10.96.12.34", 80, 8080, "10.244.1.7", type="NodePort", nodePort=30080)
+    return Lab(rules=rules_of_objects(*service(*KUBERNETES, "10.106.175.128"), *web), **options)
+
+
+def no_hairpin() -> Lab:
+    """The shop, where somebody has deleted the rule that marks a Pod that calls itself."""
+    lab = shop()
+    lab.run("worker1", "iptables -t nat -D KUBE-SEP-UGQTAJUJOQJVZIEC 1")
+    return lab
+
+
+MASTERS = ("10.106.175.128", "10.106.175.129", "10.106.175.130")
+
+
+def three_servers(*, dead: str = "", **spec: object) -> Lab:
+    """Three API servers behind one address; `dead`: one that is still listed, and has gone without a word."""
+    nodes = NODES | {f"k8smaster{n}": address for n, address in zip((2, 3), MASTERS[1:]) if address != dead}
+    rules = rules_of_objects(*service(*KUBERNETES, *MASTERS, **spec))
+    return Lab(rules=rules, network=cluster_network(nodes), seed=8)

@@ -108,7 +108,7 @@ UNIT = Content(
             hints=("Walk the packet: which rule of nat did it meet first, and what did that do?",
                    "ACCEPT in nat does not mean translated: it ends the walk through this hook's chain, and the destination stays as it is.",
                    "`iptables -t nat -L PREROUTING --line-numbers` or `-S` shows the rules in order; `-D CHAIN NUMBER` deletes one."),
-            solution='lab.run("worker1", "iptables -t nat -D PREROUTING 1")',
+            solution='broken.run("worker1", "iptables -t nat -D PREROUTING 1")',
             why="A rule before it accepts all of 10.96.0.0/16, so the DNAT rule is never read. To delete the first, or to insert the DNAT "
                 "rule before it with `-I`, mends it equally.",
             faults=(Fault("The packets are translated now, and too many of them: the Pod web is not reached any more.",

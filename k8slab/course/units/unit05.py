@@ -108,7 +108,7 @@ UNIT = Content(
             hints=("Is this packet the first of its connection?",
                    "Look at `conntrack -L` on worker1: to which endpoint does the entry lead?",
                    "`conntrack -D -p udp -d 10.96.0.10` deletes the entries of connections to that address."),
-            solution='lab.run("worker1", "conntrack -D -p udp -d 10.96.0.10")',
+            solution='broken.run("worker1", "conntrack -D -p udp -d 10.96.0.10")',
             why="nat's rules are read by the first packet alone. As long as the entry lives, and each question makes it live longer, the "
                 "packets follow it to the Pod that is gone. When it has been deleted, the next packet is a first one again.",
             faults=(Fault("The entry is still there, and the packet follows it. Rules are read by first packets only.",
