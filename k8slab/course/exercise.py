@@ -64,11 +64,14 @@ class Exercise:
                 - {rule for rules in before.values() for rule in rules}
             sent = [probe.send(lab) for probe in probes]
         except Unfit as unfit:
-            return unfit.outcome
+            return self._unless_untouched(unfit.outcome, answer)
         except (RulesError, CommandError, NetworkError, LabError, ValueError) as error:
             return Outcome(NOT_YET, f"The lab does not take this answer: {error}")
-        outcome = _verdict(sent, mine, self.faults)
-        if outcome.kind != RIGHT and isinstance(answer, Lab) and rules_of(lab) == before:
+        return self._unless_untouched(_verdict(sent, mine, self.faults), answer)
+
+    def _unless_untouched(self, outcome: Outcome, answer: object) -> Outcome:
+        """A broken lab that is as it was given has not been attempted, whatever its packets do."""
+        if outcome.kind != RIGHT and isinstance(answer, Lab) and rules_of(answer) == rules_of(self.make()):
             return Outcome(NOT_ATTEMPTED, self.asks)
         return outcome
 

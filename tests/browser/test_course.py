@@ -35,6 +35,11 @@ EDITS = {
              'broken.run("worker1", "iptables -t nat -D PREROUTING 1")'),
     "forge": ('answer = IP(src="10.96.0.1", dst="10.244.1.5") / TCP(sport=443, dport=50000, flags="SA")',
               'answer = IP(src="10.106.175.128", dst="10.244.1.5") / TCP(sport=6443, dport=50000, flags="SA")'),
+    "fair": ("answer = [0.25, 0.25, 0.25]", "answer = [1 / 4, 1 / 3, 1 / 2]"),
+    "dead": ('broken.run("worker1", "iptables -t nat -R KUBE-SVC-NPX46M4PTMTKRN6Y 4 -j KUBE-SEP-WH6WG5QKJ22KECSU")',
+             'broken.run("worker1", "iptables -t nat -R KUBE-SVC-NPX46M4PTMTKRN6Y 4 -j KUBE-SEP-VDNPK4CXOQDGPWFC")\n'
+             'broken.run("worker1", "iptables -t nat -R KUBE-SVC-NPX46M4PTMTKRN6Y 3 -m statistic --mode random --probability 0.75 -j KUBE-SEP-WH6WG5QKJ22KECSU")\n'
+             'broken.run("worker1", "iptables -t nat -R KUBE-SVC-NPX46M4PTMTKRN6Y 2 -m statistic --mode random --probability 0.33333333333 -j KUBE-SEP-VDNPK4CXOQDGPWFC")'),
     "mask": ('answer = "iptables -t nat -I POSTROUTING -s 10.244.1.7 -j MASQUERADE"',
              'answer = "iptables -t nat -I KUBE-SVC-NPX46M4PTMTKRN6Y -s 10.244.1.7 -j KUBE-MARK-MASQ"'),
     "hairpin": ('broken.run("worker1", "iptables -t nat -A KUBE-SEP-UGQTAJUJOQJVZIEC -s 10.244.1.7 -j KUBE-MARK-MASQ")',

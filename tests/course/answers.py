@@ -8,6 +8,7 @@ lab takes commands for worker1 here; one whose answer is a packet, its fields.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from k8slab.course.units.labs import TRANSLATE
 from k8slab.course.units.unit01 import STATIONS as OUTWARD
@@ -115,6 +116,17 @@ ANSWERS: dict[tuple[str, str], Answers] = {
                   "iptables -t nat -A KUBE-SEP-UGQTAJUJOQJVZIEC -s 10.244.1.7 -j KUBE-MARK-MASQ"),
         others=(("iptables -t nat -F KUBE-SERVICES", "blackhole 10.96.0.0/16"),
                 ("iptables -I FORWARD -d 10.244.1.7 -j DROP", "-j DROP"))),
+    ("08", "fair"): Answers(
+        right=((0.25, 0.33333333, 0.5), [Fraction(1, 4), Fraction(1, 3), Fraction(1, 2)]),
+        others=(([0.25, 0.25, 0.25], "a quarter of all to them"), ([0.5, 0.5, 0.5], "half of what has come"), ([0.25, 0.33, 0.5], "1 of 4 servers"),
+                ([0.25], "Three probabilities"), ([0.25, 1.5, 0.5], "from 0 to 1"), ("1/4", "A list of numbers"))),
+    ("08", "dead"): Answers(
+        right=("iptables -t nat -D KUBE-SVC-NPX46M4PTMTKRN6Y 4\niptables -t nat -D KUBE-SVC-NPX46M4PTMTKRN6Y 2\n"
+               "iptables -t nat -A KUBE-SVC-NPX46M4PTMTKRN6Y -j KUBE-SEP-VDNPK4CXOQDGPWFC",),
+        others=(("iptables -t nat -D KUBE-SVC-NPX46M4PTMTKRN6Y 4", "find no rule any more"),
+                ("iptables -t nat -R KUBE-SVC-NPX46M4PTMTKRN6Y 4 -j KUBE-SEP-WH6WG5QKJ22KECSU", "10.106.175.129 gets 0.667"),
+                ("iptables -t nat -R KUBE-SVC-NPX46M4PTMTKRN6Y 3 -m statistic --mode random --probability 0.6 -j KUBE-SEP-WH6WG5QKJ22KECSU",
+                 "10.106.175.130 does not answer"))),
     ("05", "stale"): Answers(
         right=("conntrack -F", "conntrack -D -s 10.244.1.5", "conntrack -D -r 10.244.0.2"),
         foreseen=("iptables -t nat -I PREROUTING -d 10.96.0.10 -p udp -j DNAT --to-destination 10.244.0.3:53",),

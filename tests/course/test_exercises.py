@@ -19,7 +19,7 @@ def graded(exercise: Exercise, answer: object) -> Outcome:
         from scapy.layers.inet import IP, TCP
         header = {name: answer[name] for name in ("src", "dst", "ttl") if name in answer}
         answer = IP(**header) / TCP(**{name: value for name, value in answer.items() if name not in header})
-    elif exercise.blank is None and isinstance(answer, str) and exercise.key in ("mend", "stale", "hairpin"):
+    elif exercise.blank is None and isinstance(answer, str) and exercise.key in ("mend", "stale", "hairpin", "dead"):
         lab = exercise.make()
         for line in answer.splitlines():
             lab.run("worker1", line)
@@ -40,7 +40,10 @@ def solved(exercise: Exercise) -> Outcome:
         exec(exercise.solution, scope)
         return exercise.grade(scope["chain"])
     lab = exercise.make()
-    value = eval(exercise.solution, {"broken": lab, "IP": IP, "TCP": TCP})
+    *lines, last = exercise.solution.splitlines()
+    for line in lines:
+        eval(line, {"broken": lab})
+    value = eval(last, {"broken": lab, "IP": IP, "TCP": TCP})
     return exercise.grade(lab if isinstance(value, str) else value)
 
 
