@@ -20,21 +20,25 @@ FORMS = ("save", "restore", "setup")
 def add_render(parser: argparse.ArgumentParser) -> None:
     """The words of the command."""
     add = parser.add_argument
-    add("objects", metavar="OBJECTS", help="a List of Services, EndpointSlices and Nodes, JSON or YAML; - reads standard input")
+    add("objects", metavar="OBJECTS", help="a List of Services, EndpointSlices and Nodes, JSON or YAML; - reads "
+                                           "standard input")
     add("--node", metavar="NAME", help="the node whose rules are wanted; may be left out where OBJECTS has one Node")
-    add("--node-ip", metavar="ADDR", action="append", default=[], type=_address, help="an address of the node; may be given again")
+    add("--node-ip", metavar="ADDR", action="append", default=[], type=_address, help="an address of the node; may "
+                                                                                      "be given again")
     add("--zone", metavar="ZONE", help="the node's zone")
     local = parser.add_mutually_exclusive_group()
     local.add_argument("--pod-cidr", dest="detector", metavar="CIDR", type=lambda word: pod_cidr(_network(word)),
                        help="traffic from this range is local (kube-proxy's --cluster-cidr)")
-    local.add_argument("--bridge", dest="detector", metavar="IFACE", type=bridge, help="traffic that comes in by this bridge is local")
+    local.add_argument("--bridge", dest="detector", metavar="IFACE", type=bridge, help="traffic that comes in by "
+                                                                                       "this bridge is local")
     local.add_argument("--interface-prefix", dest="detector", metavar="PREFIX", type=interface_prefix,
                        help="traffic that comes in by an interface of this prefix is local")
     add("--mode", choices=("iptables",), default="iptables", help="the proxy mode (default: iptables)")
     add("--form", choices=FORMS, default="save", help="what iptables-save prints afterwards (default), what is fed to "
         "iptables-restore, or what is set up beside it")
     add("--nfacct", action="store_true", help="with the matches that count in the kernel's accounting objects")
-    add("--as-of", choices=tuple(LAYOUTS), default="1.36", help="the layout of this release; the older ones for ClusterIP Services")
+    add("--as-of", choices=tuple(LAYOUTS), default="1.36", help="the layout of this release; the older ones for "
+                                                                "ClusterIP Services")
     add("--masquerade-all", action="store_true", help="masquerade all traffic to ClusterIPs")
     add("--nodeport-addresses", metavar="CIDR", action="append", default=[], type=_network,
         help="serve NodePorts at the node's addresses in this range alone; may be given again")
@@ -92,7 +96,8 @@ def read_items(name: str) -> list[object]:
     items: list[object] = []
     for document in found:
         if not isinstance(document, dict) or not isinstance(document.get("kind"), str):
-            raise ObjectError(f"{called}: an object with a kind is wanted, such as a List; found {str(document)[:40]!r}")
+            raise ObjectError(f"{called}: an object with a kind is wanted, such as a List; found "
+                              f"{str(document)[:40]!r}")
         if document["kind"].endswith("List"):
             inside = document.get("items")
             if not isinstance(inside, list):
@@ -117,7 +122,8 @@ def _documents(called: str, text: str) -> list[object]:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise ObjectError(f"{called}{where}: no YAML: {getattr(error, 'problem', None) or 'it cannot be read'}") from None
+        raise ObjectError(f"{called}{where}: no YAML: "
+                          f"{getattr(error, 'problem', None) or 'it cannot be read'}") from None
 
 
 def _node(options: argparse.Namespace, objects: Objects) -> Node:
@@ -129,8 +135,10 @@ def _node(options: argparse.Namespace, objects: Objects) -> Node:
     name = options.node or objects.nodes[0].name
     known = next((node for node in objects.nodes if node.name == name), Node(name))
     if objects.nodes and known not in objects.nodes and not options.node_ip:
-        raise ObjectError(f"there is no Node {name} in OBJECTS, which has {names}; say --node-ip for one that is not there")
+        raise ObjectError(f"there is no Node {name} in OBJECTS, which has {names}; say --node-ip for one that is not "
+                          f"there")
     addresses = tuple(options.node_ip) or known.addresses
     if not addresses:
-        raise ObjectError(f"the address of {name} is missing: OBJECTS has no Node of that name with an InternalIP; say --node-ip ADDR")
+        raise ObjectError(f"the address of {name} is missing: OBJECTS has no Node of that name with an InternalIP; "
+                          f"say --node-ip ADDR")
     return Node(name, addresses, known.zone if options.zone is None else options.zone)

@@ -52,8 +52,10 @@ def _live(store: Progress) -> Callable[[], widgets.Widget]:
         rows = "".join(f"<li>{number} {content.title}: {sum(ticks[number, key] for key in content.ticks)} of "
                        f"{len(content.ticks)} right</li>" for number, content in UNITS.items())
         return widgets.frame(widgets.say(
-            f"<ul>{rows}</ul><p>Code for these ticks: <code>{ticks_code(list(ticks.values()))}</code></p><p>All your answers are in "
-            f"<code>{store.path.name}</code>, in the list of files on the left: right-click, Download, keeps them; drop the file "
+            f"<ul>{rows}</ul><p>Code for these ticks: <code>{ticks_code(list(ticks.values()))}</code></p><p>All your "
+            f"answers are in "
+            f"<code>{store.path.name}</code>, in the list of files on the left: right-click, Download, keeps them; "
+            f"drop the file "
             "there again to put them back.</p>"))
     return live
 

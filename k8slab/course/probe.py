@@ -82,7 +82,8 @@ FACTS: dict[str, Callable[[Trace], str]] = {
 SAYS = {"destination": "its destination in the end was", "source": "its source in the end was",
         "comes back": "what came back was", "answered": "answered:",
         "flags": lambda trace: trace.sent.flags,
-    "flags": "its flags were", "sent from": "it was sent from", "source at the far end": "the source that was read at the far end was"}
+    "flags": "its flags were", "sent from": "it was sent from", "source at the far end": "the source that was read "
+                                                                                         "at the far end was"}
 
 
 def explain(number: int, sent: Sent, mine: Iterable[str]) -> tuple[str, ...]:

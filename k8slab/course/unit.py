@@ -168,7 +168,8 @@ class Unit:
     def reset(self) -> Panel:
         """Forget the answers to this unit; the file as it was is kept beside it."""
         self.store.forget(self.content.number)
-        text = (f"Unit {self.content.number} is as new; what you had answered is in {self.store.path}.bak. The notebook's own text: "
+        text = (f"Unit {self.content.number} is as new; what you had answered is in {self.store.path}.bak. The "
+                f"notebook's own text: "
                 "Git → `git checkout notebooks`, or *File, Reload Notebook from Disk* for what you have not saved.")
         return Panel(text, f"<p>{code(text)}</p>")
 
@@ -204,5 +205,6 @@ class Unit:
     def _find(self, what: str, among: object, key: str) -> object:
         found = {one.key: one for one in among}
         if key not in found:
-            raise CourseError(f"unit {self.content.number} has no {what} {key!r}; there are {', '.join(found) or 'none'}")
+            raise CourseError(f"unit {self.content.number} has no {what} {key!r}; there are "
+                              f"{', '.join(found) or 'none'}")
         return found[key]

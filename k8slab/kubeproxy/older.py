@@ -30,7 +30,8 @@ class Until123(Writer):
         super().__init__(*arguments)
         port = self.port
         if port.external or port.internal_local:
-            raise TooOld(f"Service {port.namespace}/{port.service}: only ClusterIP Services with internalTrafficPolicy Cluster "
+            raise TooOld(f"Service {port.namespace}/{port.service}: only ClusterIP Services with "
+                         f"internalTrafficPolicy Cluster "
                          "are known as older versions wrote them")
 
     def _to(self, address: str, port: int) -> str:

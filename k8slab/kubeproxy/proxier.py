@@ -117,7 +117,8 @@ class Proxier:
         text.nat_rules += [
             f"-A KUBE-POSTROUTING -m mark ! --mark {mark}/{mark} -j RETURN",
             f"-A KUBE-POSTROUTING -j MARK --xor-mark {mark}",
-            f'-A KUBE-POSTROUTING -m comment --comment "kubernetes service traffic requiring SNAT" -j MASQUERADE{fully}',
+            f'-A KUBE-POSTROUTING -m comment --comment "kubernetes service traffic requiring SNAT" -j '
+            f'MASQUERADE{fully}',
             f"-A KUBE-MARK-MASQ -j MARK --or-mark {mark}"]
         if firewall:
             text.filter_rules.append(
@@ -132,7 +133,8 @@ class Proxier:
         counted = " -m nfacct --nfacct-name ct_state_invalid_dropped_pkts" if self.config.nfacct else ""
         text.filter_rules += [
             f"-A KUBE-FORWARD -m conntrack --ctstate INVALID{counted} -j DROP",
-            f'-A KUBE-FORWARD -m comment --comment "kubernetes forwarding rules" -m mark --mark {mark}/{mark} -j ACCEPT',
+            f'-A KUBE-FORWARD -m comment --comment "kubernetes forwarding rules" -m mark --mark {mark}/{mark} -j '
+            f'ACCEPT',
             *(f'-A KUBE-FORWARD -m comment --comment "{comment}" -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT'
               for comment in self.layout.forwards)]
 

@@ -150,7 +150,8 @@ class Writer:
             write(f'{head} "masquerade traffic for {self.name} external destinations" -j {MASQ}')
         else:
             if self.config.detector:
-                write(f'{head} "pod traffic for {self.name} external destinations" {self.config.detector.local} -j {self.svc}')
+                write(f'{head} "pod traffic for {self.name} external destinations" {self.config.detector.local} -j '
+                      f'{self.svc}')
             local = "-m addrtype --src-type LOCAL"
             write(f'{head} "masquerade LOCAL traffic for {self.name} external destinations" {local} -j {MASQ}')
             write(f'{head} "route LOCAL traffic for {self.name} external destinations" {local} -j {self.svc}')
@@ -166,7 +167,8 @@ class Writer:
         if any(ipaddress.ip_address(address) in one for address in self.config.node.addresses for one in ranges):
             for address in self.port.load_balancer_ips:       # the node reaches itself by the load balancer's address
                 write(f"{head} -s {address} -j {self.ext}")
-        write(f'-A {self.fw} -m comment --comment "other traffic to {self.name} will be dropped by KUBE-PROXY-FIREWALL"')
+        write(f'-A {self.fw} -m comment --comment "other traffic to {self.name} will be dropped by '
+              f'KUBE-PROXY-FIREWALL"')
 
     def _comment(self, words: str) -> str:
         return f" -m comment --comment {words}" if self.comments else ""
@@ -199,4 +201,5 @@ class Writer:
         remember = f" -m recent --name {sep} --set" if self.port.affinity else ""
         self.text.nat_rules += (
             f"-A {sep}{comment} -s {self._source(endpoint)} -j {MASQ}",
-            f"-A {sep}{comment}{remember} -m {self.protocol} -p {self.protocol} -j DNAT --to-destination {endpoint.text}")
+            f"-A {sep}{comment}{remember} -m {self.protocol} -p {self.protocol} -j DNAT --to-destination "
+            f"{endpoint.text}")

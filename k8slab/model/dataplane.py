@@ -145,7 +145,8 @@ class Model:
         try:
             number(address)
         except ValueError:
-            raise NetworkError(f"{address!r} is not an IPv4 address such as 10.96.0.1; names are not looked up") from None
+            raise NetworkError(f"{address!r} is not an IPv4 address such as 10.96.0.1; names are not looked "
+                               f"up") from None
         return routes.source(routes.look_up(address))
 
     def _port(self, host: str) -> int:

@@ -95,7 +95,8 @@ def _passed(step: Step) -> str:
 
 def _packet(step: Step) -> str:
     rows = "".join(_field(step, field) for field in words.fields(step))
-    return ("<div class='k-box k-packet'><table><caption class=k-head>The packet</caption><thead><tr><th scope=col>Field"
+    return ("<div class='k-box k-packet'><table><caption class=k-head>The packet</caption><thead><tr><th "
+            "scope=col>Field"
             f"<th scope=col>Before<th scope=col>After</thead><tbody>{rows}</table></div>")
 
 

@@ -48,8 +48,10 @@ def main() -> None:
     cluster, config = read_objects(items()), Config(Node("worker1"), pod_cidr("10.244.0.0/16"))
     pairs = [(timed(lambda: Proxier(config).sync(cluster)), timed(hashing)) for _ in range(ROUNDS)]
     ratios = sorted(ours / theirs for ours, theirs in pairs)
-    print(f"restore text for {SERVICES:,} Services of {ENDPOINTS} endpoints: {ratios[ROUNDS // 2]:.2f} times the hashing "
-          f"(from {ratios[0]:.2f} to {ratios[-1]:.2f} in {ROUNDS} rounds; the hashing took {min(b for _, b in pairs):.2f} s)")
+    print(f"restore text for {SERVICES:,} Services of {ENDPOINTS} endpoints: {ratios[ROUNDS // 2]:.2f} times the "
+          f"hashing "
+          f"(from {ratios[0]:.2f} to {ratios[-1]:.2f} in {ROUNDS} rounds; the hashing took "
+          f"{min(b for _, b in pairs):.2f} s)")
 
 
 if __name__ == "__main__":

@@ -25,9 +25,12 @@ FILES = {path.name[:2]: path.name for path in NOTEBOOKS.glob("[0-9][0-9]-*.ipynb
 # The cell as a learner changes it: exercise → what stands above its last line, wrong and right.
 EDITS = {
     "range": ('answer = "10.96.0.1"', 'answer = "10.43.0.1"'),
-    "cut": ('answer = "iptables -A FORWARD -d 10.96.0.1 -j DROP"', 'answer = "iptables -t nat -F KUBE-SVC-NPX46M4PTMTKRN6Y"'),
-    "first": ('answer = "iptables -t nat -A OUTPUT -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination 10.106.175.128:6443"',
-              'answer = "iptables -t nat -A PREROUTING -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination 10.106.175.128:6443"'),
+    "cut": ('answer = "iptables -A FORWARD -d 10.96.0.1 -j DROP"', 'answer = "iptables -t nat -F '
+                                                                   'KUBE-SVC-NPX46M4PTMTKRN6Y"'),
+    "first": ('answer = "iptables -t nat -A OUTPUT -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination '
+              '10.106.175.128:6443"',
+              'answer = "iptables -t nat -A PREROUTING -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination '
+              '10.106.175.128:6443"'),
     "six": ('rule = "-d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination 10.106.175.128:6443"\n'
             'answer = f"iptables -t nat -A PREROUTING {rule}"',
             'answer = f"iptables -t nat -A PREROUTING {rule}\\niptables -t nat -A OUTPUT {rule}"'),
@@ -38,16 +41,21 @@ EDITS = {
     "fair": ("answer = [0.25, 0.25, 0.25]", "answer = [1 / 4, 1 / 3, 1 / 2]"),
     "dead": ('broken.run("worker1", "iptables -t nat -R KUBE-SVC-NPX46M4PTMTKRN6Y 4 -j KUBE-SEP-WH6WG5QKJ22KECSU")',
              'broken.run("worker1", "iptables -t nat -R KUBE-SVC-NPX46M4PTMTKRN6Y 4 -j KUBE-SEP-VDNPK4CXOQDGPWFC")\n'
-             'broken.run("worker1", "iptables -t nat -R KUBE-SVC-NPX46M4PTMTKRN6Y 3 -m statistic --mode random --probability 0.75 -j KUBE-SEP-WH6WG5QKJ22KECSU")\n'
-             'broken.run("worker1", "iptables -t nat -R KUBE-SVC-NPX46M4PTMTKRN6Y 2 -m statistic --mode random --probability 0.33333333333 -j KUBE-SEP-VDNPK4CXOQDGPWFC")'),
+             'broken.run("worker1", "iptables -t nat -R KUBE-SVC-NPX46M4PTMTKRN6Y 3 -m statistic --mode random '
+             '--probability 0.75 -j KUBE-SEP-WH6WG5QKJ22KECSU")\n'
+             'broken.run("worker1", "iptables -t nat -R KUBE-SVC-NPX46M4PTMTKRN6Y 2 -m statistic --mode random '
+             '--probability 0.33333333333 -j KUBE-SEP-VDNPK4CXOQDGPWFC")'),
     "mask": ('answer = "iptables -t nat -I POSTROUTING -s 10.244.1.7 -j MASQUERADE"',
              'answer = "iptables -t nat -I KUBE-SVC-NPX46M4PTMTKRN6Y -s 10.244.1.7 -j KUBE-MARK-MASQ"'),
     "hairpin": ('broken.run("worker1", "iptables -t nat -A KUBE-SEP-UGQTAJUJOQJVZIEC -s 10.244.1.7 -j KUBE-MARK-MASQ")',
-                'broken.run("worker1", "iptables -t nat -I KUBE-SEP-UGQTAJUJOQJVZIEC -s 10.244.1.7 -j KUBE-MARK-MASQ")'),
+                'broken.run("worker1", "iptables -t nat -I KUBE-SEP-UGQTAJUJOQJVZIEC -s 10.244.1.7 -j '
+                'KUBE-MARK-MASQ")'),
     "names": ("def chain(namespace, service, port, protocol):\n    return 'KUBE-SVC-X'",
               "def chain(namespace, service, port, protocol):\n    text = f'{namespace}/{service}:{port}{protocol}'\n"
-              "    digest = base64.b32encode(hashlib.sha256(text.encode()).digest()).decode()\n    return 'KUBE-SVC-' + digest[:16]"),
-    "stale": ('broken.run("worker1", "iptables -t nat -I PREROUTING -p udp -d 10.96.0.10 -j DNAT --to-destination 10.244.0.3:53")',
+              "    digest = base64.b32encode(hashlib.sha256(text.encode()).digest()).decode()\n    return "
+              "'KUBE-SVC-' + digest[:16]"),
+    "stale": ('broken.run("worker1", "iptables -t nat -I PREROUTING -p udp -d 10.96.0.10 -j DNAT --to-destination '
+              '10.244.0.3:53")',
               'broken.run("worker1", "iptables -t nat -D PREROUTING 1"); broken.run("worker1", "conntrack -D -p udp")'),
 }
 CHANGE_AND_RUN = """async ([words, above]) => {
@@ -179,7 +187,8 @@ def test_axe_finds_nothing_serious(desk: tuple[str, Desk], theme: str) -> None:
     for words in ("unit.predict(", "unit.order(", "unit.check(", "unit.quiz()"):
         if at.has(words):
             at.panel(words).first.wait_for()
-            found = Axe().run(at.page, context={"include": [[".jp-Cell.jp-mod-active .k8slab-course"]]}, options={}).response
+            found = Axe().run(at.page, context={"include": [[".jp-Cell.jp-mod-active "
+                                                             ".k8slab-course"]]}, options={}).response
             assert found["passes"]
             serious = [(rule["id"], node["html"][:200]) for rule in found["violations"] for node in rule["nodes"]
                        if rule["impact"] in ("serious", "critical")]

@@ -62,7 +62,8 @@ ANSWERS: dict[tuple[str, str], Answers] = {
         others=((NARROW.format("PREROUTING").replace("443", "444"), "destination port is 443, the rule wants 444"),
                 (NARROW.format("PREROUTING").replace("nat", "____"), "There is still a blank"))),
     ("04", "six"): Answers(
-        right=(BOTH.replace("-A", "-I"), "iptables -t nat -N S\n" + BOTH.replace(TRANSLATE, "-d 10.96.0.1 -p tcp --dport 443 -j S")
+        right=(BOTH.replace("-A", "-I"), "iptables -t nat -N S\n" + BOTH.replace(TRANSLATE, "-d 10.96.0.1 -p tcp "
+                                                                                            "--dport 443 -j S")
                + "\niptables -t nat -A S -p tcp -j DNAT --to-destination 10.106.175.128:6443"),
         foreseen=(BOTH.replace(":6443", ""), WIDE.replace("-j", "-p tcp -j").format("PREROUTING"),
                   NARROW.format("PREROUTING"), NARROW.format("OUTPUT"), NARROW.format("POSTROUTING")
@@ -75,10 +76,13 @@ ANSWERS: dict[tuple[str, str], Answers] = {
         others=(([ON, NEW, LEAVE, DNAT], "does not take this answer"), ([NEW, LEAVE], "each of the rules once"))),
     ("04", "mend"): Answers(
         right=(f"iptables -t nat -I PREROUTING {TRANSLATE}", "iptables -t nat -D PREROUTING -d 10.96.0.0/16 -j ACCEPT",
-               "iptables -t nat -R PREROUTING 1 -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination 10.106.175.128:6443"),
-        foreseen=("iptables -t nat -I PREROUTING -p tcp -j DNAT --to-destination 10.106.175.128:6443", NARROW.format("PREROUTING")),
+               "iptables -t nat -R PREROUTING 1 -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination "
+               "10.106.175.128:6443"),
+        foreseen=("iptables -t nat -I PREROUTING -p tcp -j DNAT --to-destination "
+                  "10.106.175.128:6443", NARROW.format("PREROUTING")),
         others=(("iptables -t nat -F PREROUTING", "1 of 3 packets go"),
-                ("iptables -t nat -I PREROUTING -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination 10.106.175.131:6443",
+                ("iptables -t nat -I PREROUTING -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination "
+                 "10.106.175.131:6443",
                  "should be 10.106.175.128:6443"))),
     ("05", "way-home"): Answers(
         others=((list(reversed(HOMEWARD)), "The first 0 of 6"), ("PREROUTING", "each of the stations once"))),
@@ -108,7 +112,8 @@ ANSWERS: dict[tuple[str, str], Answers] = {
                   "iptables -t nat -I KUBE-SVC-NPX46M4PTMTKRN6Y -j KUBE-MARK-MASQ",
                   "iptables -t nat -I POSTROUTING -s 10.244.1.7 -d 10.96.0.1 -j MASQUERADE"),
         others=(("iptables -t nat -I PREROUTING -s 10.244.1.7 -j MASQUERADE", "refuses command 1"),
-                ("iptables -t nat -I KUBE-SVC-NPX46M4PTMTKRN6Y -s 10.244.1.8 -j KUBE-MARK-MASQ", "should be 10.106.175.131"))),
+                ("iptables -t nat -I KUBE-SVC-NPX46M4PTMTKRN6Y -s 10.244.1.8 -j KUBE-MARK-MASQ", "should be "
+                                                                                                 "10.106.175.131"))),
     ("07", "hairpin"): Answers(
         right=("iptables -t nat -I KUBE-SERVICES -s 10.244.1.7 -d 10.96.12.34 -j KUBE-MARK-MASQ",
                "iptables -t nat -I POSTROUTING -s 10.244.1.7 -d 10.244.1.7 -j MASQUERADE"),
@@ -118,14 +123,17 @@ ANSWERS: dict[tuple[str, str], Answers] = {
                 ("iptables -I FORWARD -d 10.244.1.7 -j DROP", "-j DROP"))),
     ("08", "fair"): Answers(
         right=((0.25, 0.33333333, 0.5), [Fraction(1, 4), Fraction(1, 3), Fraction(1, 2)]),
-        others=(([0.25, 0.25, 0.25], "a quarter of all to them"), ([0.5, 0.5, 0.5], "half of what has come"), ([0.25, 0.33, 0.5], "1 of 4 servers"),
+        others=(([0.25, 0.25, 0.25], "a quarter of all to them"), ([0.5, 0.5, 0.5], "half of what has "
+                                                                                    "come"), ([0.25, 0.33, 0.5], "1 of 4 servers"),
                 ([0.25], "Three probabilities"), ([0.25, 1.5, 0.5], "from 0 to 1"), ("1/4", "A list of numbers"))),
     ("08", "dead"): Answers(
         right=("iptables -t nat -D KUBE-SVC-NPX46M4PTMTKRN6Y 4\niptables -t nat -D KUBE-SVC-NPX46M4PTMTKRN6Y 2\n"
                "iptables -t nat -A KUBE-SVC-NPX46M4PTMTKRN6Y -j KUBE-SEP-VDNPK4CXOQDGPWFC",),
         others=(("iptables -t nat -D KUBE-SVC-NPX46M4PTMTKRN6Y 4", "find no rule any more"),
-                ("iptables -t nat -R KUBE-SVC-NPX46M4PTMTKRN6Y 4 -j KUBE-SEP-WH6WG5QKJ22KECSU", "10.106.175.129 gets 0.667"),
-                ("iptables -t nat -R KUBE-SVC-NPX46M4PTMTKRN6Y 3 -m statistic --mode random --probability 0.6 -j KUBE-SEP-WH6WG5QKJ22KECSU",
+                ("iptables -t nat -R KUBE-SVC-NPX46M4PTMTKRN6Y 4 -j KUBE-SEP-WH6WG5QKJ22KECSU", "10.106.175.129 gets "
+                                                                                                "0.667"),
+                ("iptables -t nat -R KUBE-SVC-NPX46M4PTMTKRN6Y 3 -m statistic --mode random --probability 0.6 -j "
+                 "KUBE-SEP-WH6WG5QKJ22KECSU",
                  "10.106.175.130 does not answer"))),
     ("05", "stale"): Answers(
         right=("conntrack -F", "conntrack -D -s 10.244.1.5", "conntrack -D -r 10.244.0.2"),

@@ -63,7 +63,8 @@ def test_reset_forgets_one_unit_and_keeps_the_file_as_it_was(store: Progress) ->
     assert store.path.with_name("progress.json.bak").read_bytes() == old
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 1}', '{"version": 2, "units": {}}', '{"version": 1, "units": 3}',
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 1}', '{"version": 2, "units": {}}', '{"version": 1, '
+                                                                                                  '"units": 3}',
                                   '{"version": 1, "units": {"00": 3}}', "\x00\x01"])
 def test_a_file_that_is_none_of_ours_is_told_and_left_alone(store: Progress, text: str) -> None:
     store.path.write_text(text)

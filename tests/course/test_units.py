@@ -51,7 +51,8 @@ def test_has_its_parts_in_order(number: str) -> None:
     wanted = ["Predict", "Run", "Investigate", "Change", "Build", "Three experiments", "Check", "In practice", "Further reading"]
     places = [next((i for i, heading in enumerate(headings) if heading.startswith(part)), None) for part in wanted]
     assert None not in places, dict(zip(wanted, places))
-    assert [places[wanted.index(part)] for part in ("Three experiments", "Check", "In practice", "Further reading")] == \
+    assert [places[wanted.index(part)] for part in ("Three experiments", "Check", "In practice", "Further "
+                                                                                                 "reading")] == \
         sorted(places[5:]) and places[0] < places[1] < places[5]
     assert ("Warm-up" in headings) == bool(UNITS[number].warm_up)
 

@@ -11,9 +11,11 @@ from tests.kubeproxy.golden import CONFIG, NAMES, in_order, objects, ours, recor
 
 LABEL = "kubernetes.io/service-name"
 ARTICLE = (
-    '-A KUBE-SERVICES -d 10.96.0.1/32 -p tcp -m comment --comment "default/kubernetes:https cluster IP" -m tcp --dport 443 -j KUBE-SVC-NPX46M4PTMTKRN6Y',
+    '-A KUBE-SERVICES -d 10.96.0.1/32 -p tcp -m comment --comment "default/kubernetes:https cluster IP" -m tcp '
+    '--dport 443 -j KUBE-SVC-NPX46M4PTMTKRN6Y',
     '-A KUBE-SVC-NPX46M4PTMTKRN6Y -m comment --comment "default/kubernetes:https" -j KUBE-SEP-VDNPK4CXOQDGPWFC',
-    '-A KUBE-SEP-VDNPK4CXOQDGPWFC -p tcp -m comment --comment "default/kubernetes:https" -m tcp -j DNAT --to-destination 10.106.175.128:6443')
+    '-A KUBE-SEP-VDNPK4CXOQDGPWFC -p tcp -m comment --comment "default/kubernetes:https" -m tcp -j DNAT '
+    '--to-destination 10.106.175.128:6443')
 
 
 def test_there_are_fifteen_recorded_clusters() -> None:
@@ -108,7 +110,8 @@ def test_both_policies_local_at_once() -> None:
     name = next(line for line in lines if "cluster IP" in line).split("KUBE-SVL-")[1]
     assert [line.split(" -j ")[1] for line in lines if line.startswith("-A KUBE-SERVICES")] == [f"KUBE-SVL-{name}"]
     assert [line for line in lines if line.startswith((f"-A KUBE-SVL-{name}", f"-A KUBE-SVC-{name}"))] == [
-        f'-A KUBE-SVL-{name} -m comment --comment "shop/x:p cluster IP" -m tcp -p tcp -d 10.96.7.7 --dport 80 ! -s 10.244.0.0/16 -j KUBE-MARK-MASQ',
+        f'-A KUBE-SVL-{name} -m comment --comment "shop/x:p cluster IP" -m tcp -p tcp -d 10.96.7.7 --dport 80 ! -s '
+        f'10.244.0.0/16 -j KUBE-MARK-MASQ',
         *[line for line in lines if line.startswith(f"-A KUBE-SVC-{name}")],
         *[line for line in lines if line.startswith(f"-A KUBE-SVL-{name}") and "->" in line]]
     assert sum(line.startswith(f"-A KUBE-SVC-{name}") for line in lines) == 2          # both endpoints: for the short way
@@ -116,7 +119,8 @@ def test_both_policies_local_at_once() -> None:
     assert lines[-1].endswith("--to-destination 10.244.1.7:8080")
     nowhere = wrote(both.copy() | {"port": {"nodePort": 30099}}, THERE)
     assert [line for line in nowhere if "no local endpoints" in line] == [
-        '-A KUBE-SERVICES -m comment --comment "shop/x:p has no local endpoints" -m tcp -p tcp -d 10.96.7.7 --dport 80 -j DROP',
+        '-A KUBE-SERVICES -m comment --comment "shop/x:p has no local endpoints" -m tcp -p tcp -d 10.96.7.7 --dport '
+        '80 -j DROP',
         '-A KUBE-EXTERNAL-SERVICES -m comment --comment "shop/x:p has no local endpoints" -m addrtype --dst-type LOCAL '
         "-m tcp -p tcp --dport 30099 -j DROP"]
 
@@ -144,7 +148,8 @@ def test_a_large_cluster_leaves_comments_out(count: int, comments: bool) -> None
     ends = [(f"10.244.{n // 250}.{n % 250 + 1}", None) for n in range(count)]
     lines = wrote({"type": "NodePort", "port": {"nodePort": 30099}}, *ends)
     assert any("-> 10.244." in line for line in lines) == comments
-    assert any("cluster IP" in line for line in lines) and any("--comment shop/x:p -m tcp -p tcp --dport 30099" in line for line in lines)
+    assert any("cluster IP" in line for line in lines) and any("--comment shop/x:p -m tcp -p tcp --dport "
+                                                               "30099" in line for line in lines)
     assert any("masquerade traffic for shop/x:p" in line for line in lines)
     text_lines = [line for line in lines if "--probability" in line]
     assert len(text_lines) == count - 1 and f"--probability {1 / count:.10f}" in text_lines[0]

@@ -67,7 +67,8 @@ def test_the_one_node_of_the_objects_is_taken(tmp_path: Path, capsys: pytest.Cap
 
 @pytest.mark.parametrize(("nodes", "words", "says"), [
     ((), (), "the node's name is missing: OBJECTS has no Node; say --node NAME"),
-    ((NODE, NODE | {"metadata": {"name": "worker2"}}), (), "the node's name is missing: OBJECTS has worker1, worker2; say --node NAME"),
+    ((NODE, NODE | {"metadata": {"name": "worker2"}}), (), "the node's name is missing: OBJECTS has worker1, "
+                                                           "worker2; say --node NAME"),
     ((NODE,), ("--node", "other"), "there is no Node other in OBJECTS, which has worker1"),
     ((), ("--node", "other"), "the address of other is missing"),
     (({"kind": "Node", "metadata": {"name": "bare"}},), (), "the address of bare is missing")])

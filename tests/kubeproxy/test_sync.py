@@ -102,7 +102,8 @@ def test_the_real_iptables_prints_our_save_form(seed: int) -> None:
     chance = random.Random(1000 + seed)
     one = config(chance)
     text = Proxier(one).sync(read_objects(cluster(chance))).text
-    done = inside(f"iptables-restore --noflush <<'SETUP' && iptables-restore --noflush --counters && iptables-save\n{setup(one)}SETUP\n", text)
+    done = inside(f"iptables-restore --noflush <<'SETUP' && iptables-restore --noflush --counters && "
+                  f"iptables-save\n{setup(one)}SETUP\n", text)
     assert done.returncode == 0, done.stderr
     real = "".join(f"{line}\n" for line in done.stdout.splitlines() if not line.startswith("#"))
     assert real == saved(one, text)

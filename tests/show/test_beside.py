@@ -127,7 +127,8 @@ def test_a_difference_in_the_first_step() -> None:
     assert shown.alike == () and "alike" not in str(shown)
     assert shown.finding[0] == "First difference, in the first step:"
     # Both leave on the same interface: what they are says which is which.
-    assert shown.finding[1:] == ("ping: client sends a ping to 10.244.1.7.", "SYN: client sends a SYN to 10.96.0.1:443.")
+    assert shown.finding[1:] == ("ping: client sends a ping to 10.244.1.7.", "SYN: client sends a SYN to "
+                                                                             "10.96.0.1:443.")
     ping = shown.sides[0]
     assert ping.lead[0] is journey("ping").steps[0] and dict(ping.facts)["packet"].startswith("icmp 10.244.1.5 >")
 

@@ -40,19 +40,23 @@ TOLD = {
                       "10.244.1.5:40000 asked 10.96.0.1:443; 10.106.175.128:6443 answered, "
                       "and the answer came back as 10.96.0.1:443."),
     "a node that calls": (lambda: lab().connect("worker1", "10.96.0.1", 443),
-                          "10.106.175.131:40000 asked 10.96.0.1:443; 10.106.175.128:6443, which saw 10.106.175.131:*, answered, "
+                          "10.106.175.131:40000 asked 10.96.0.1:443; 10.106.175.128:6443, which saw "
+                          "10.106.175.131:*, answered, "
                           "and the answer came back as 10.96.0.1:443."),
     "a hairpin": (hairpin, "10.244.1.5:40000 asked 10.96.12.34:80; 10.244.1.5:8080, which saw 10.244.1.1:*, answered, "
                            "and the answer came back as 10.96.12.34:80."),
     "rejected": (lambda: lab("04-no-endpoints").connect("client", "10.96.12.40", 80),
-                 "10.244.1.5:40000 asked 10.96.12.40:80; the packet was refused, and an ICMP error came back as 10.244.1.1: "
+                 "10.244.1.5:40000 asked 10.96.12.40:80; the packet was refused, and an ICMP error came back as "
+                 "10.244.1.1: "
                  "worker1: rule 2 of filter KUBE-SERVICES says REJECT: “shop/empty:http has no endpoints”."),
     "dropped by a firewall": (dropped, "10.244.1.5:40000 asked 10.96.0.1:443; the packet was dropped: "
                                        "worker1: rule 1 of filter FORWARD says DROP."),
     "UDP to kube-dns": (lambda: lab("02-dns").connect("client", "10.96.0.10", 53, proto="udp"),
-                        "10.244.1.5:40000 asked 10.96.0.10:53; 10.244.0.2:53 answered, and the answer came back as 10.96.0.10:53."),
+                        "10.244.1.5:40000 asked 10.96.0.10:53; 10.244.0.2:53 answered, and the answer came back as "
+                        "10.96.0.10:53."),
     "a NodePort from outside": (lambda: lab("06-nodeport", **NP).connect("outside", "10.106.175.131", 30080),
-                                "203.0.113.10:40000 asked 10.106.175.131:30080; 10.244.0.9:8080, which saw 10.106.175.131:*, answered, "
+                                "203.0.113.10:40000 asked 10.106.175.131:30080; 10.244.0.9:8080, which saw "
+                                "10.106.175.131:*, answered, "
                                 "and the answer came back as 10.106.175.131:30080."),
 }
 

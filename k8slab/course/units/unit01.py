@@ -81,24 +81,31 @@ UNIT = Content(
             list(STATIONS), stations(Probe("a connection from the Pod client to 10.96.0.1:443", "client",
                                            {"comes back": FROM_SERVICE}, to="10.96.0.1:443"), STATIONS),
             hints=("Open *Every step* in the stepper and read the lines of worker1.",
-                   "The route is looked up for the destination that the packet has by then: so the DNAT must come before it.",
+                   "The route is looked up for the destination that the packet has by then: so the DNAT must come "
+                   "before it.",
                    "conntrack decides whether nat is asked at all, so it comes before nat."),
-            solution=["conntrack looks for an entry", "table nat, chain PREROUTING", "the route to the destination is looked up",
+            solution=["conntrack looks for an entry", "table nat, chain PREROUTING", "the route to the destination "
+                                                                                     "is looked up",
                       "table filter, chain FORWARD", "table nat, chain POSTROUTING", "the packet leaves by eth0"],
-            why="PREROUTING comes before the route, so that the packet is routed to its new destination; FORWARD reads it only "
+            why="PREROUTING comes before the route, so that the packet is routed to its new destination; FORWARD "
+                "reads it only "
                 "because that destination is another machine; POSTROUTING is the last before the wire.",
             items=tuple(STATIONS)),
         Exercise(
-            "cut", "With one command on worker1, cut that node and its Pods off from 10.96.0.1:443, and leave all else as it is.",
+            "cut", "With one command on worker1, cut that node and its Pods off from 10.96.0.1:443, and leave all "
+                   "else as it is.",
             "", commands("worker1", *CUT),
             hints=("Look for the rule in the stepper without which the packet keeps its first destination.",
                    "A packet that no rule translates goes to the router and is lost there: that is all you need.",
                    "`iptables -t nat -F CHAIN` empties a chain, `-D CHAIN NUMBER` deletes one rule."),
             solution="iptables -t nat -F KUBE-SVC-NPX46M4PTMTKRN6Y",
-            why="Without a rule in the Service's chain the packet comes back from it as it was, and nothing else goes through that chain. "
-                "A rule in filter FORWARD that names 10.96.0.1 would never match: by then the destination is 10.106.175.128.",
+            why="Without a rule in the Service's chain the packet comes back from it as it was, and nothing else "
+                "goes through that chain. "
+                "A rule in filter FORWARD that names 10.96.0.1 would never match: by then the destination is "
+                "10.106.175.128.",
             faults=(
-                Fault("By the time that filter reads the packet, its destination is no longer 10.96.0.1: DNAT came before. "
+                Fault("By the time that filter reads the packet, its destination is no longer 10.96.0.1: DNAT came "
+                      "before. "
                       "A rule there that names 10.96.0.1 never matches.", _too_late),
                 Fault("That cuts off more than the Service: other connections of the Pods are lost, too.",
                       lambda sent: bool(sent[2].wrong)),
@@ -110,15 +117,20 @@ UNIT = Content(
         Question("who", "Which machine has the address 10.96.0.1?", "None.", {
             "The node that runs the API server.": "Its address is 10.106.175.128; you saw the list of all hosts.",
             "None.": "It exists only in rules, which replace it by the address of an endpoint.",
-            "Each node, on a hidden interface.": "In iptables mode no interface has it. (In IPVS mode one has, on each node: kube-ipvs0.)"}),
+            "Each node, on a hidden interface.": "In iptables mode no interface has it. (In IPVS mode one has, on "
+                                                 "each node: kube-ipvs0.)"}),
         Question("where", "On which machine did the destination change?", "On the caller's node, worker1.", {
             "In the Pod.": "The packet left the Pod with 10.96.0.1: see what tcpdump shows on veth-client.",
-            "On the caller's node, worker1.": "Each node has the rules, and the first that the packet comes to applies them.",
-            "On the API server's node.": "It arrived there as 10.106.175.128:6443; without that it would not have found the way."}),
-        Question("reverse", "Which rule puts the source of the answer back to 10.96.0.1:443?", "None: the conntrack entry does.", {
+            "On the caller's node, worker1.": "Each node has the rules, and the first that the packet comes to "
+                                              "applies them.",
+            "On the API server's node.": "It arrived there as 10.106.175.128:6443; without that it would not have "
+                                         "found the way."}),
+        Question("reverse", "Which rule puts the source of the answer back to 10.96.0.1:443?", "None: the conntrack "
+                                                                                               "entry does.", {
             "A rule in POSTROUTING that kube-proxy wrote.": "You can read all of nat and will not find one.",
             "None: the conntrack entry does.": "Its two tuples differ, and the difference says what to put back.",
-            "The last rule of KUBE-SEP-VDNPK4CXOQDGPWFC.": "That is the DNAT rule, which was read once, by the first packet."}),
+            "The last rule of KUBE-SEP-VDNPK4CXOQDGPWFC.": "That is the DNAT rule, which was read once, by the first "
+                                                           "packet."}),
         Question("ping", "`ping 10.96.0.1` is not answered. What does that say about the Service?", "Nothing.", {
             "It has no endpoints.": "A connection to port 443 would be refused at once then; a ping asks for no port.",
             "kube-proxy does not run.": "Its rules were there, and they match tcp and port 443 alone.",
