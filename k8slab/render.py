@@ -1,6 +1,6 @@
 """`k8slab render`: what kube-proxy writes for the objects of a cluster, from a file or a pipe.
 
-    kubectl get svc,endpointslices,nodes -A -o json | k8slab render - --node worker1
+kubectl get svc,endpointslices,nodes -A -o json | k8slab render - --node worker1
 """
 
 from __future__ import annotations
@@ -11,8 +11,21 @@ import json
 import sys
 from pathlib import Path
 
-from k8slab.kubeproxy import (LAYOUTS, Config, Detector, Node, ObjectError, Objects, Proxier, bridge, interface_prefix,
-                              pod_cidr, read_objects, saved, setup)
+from k8slab.kubeproxy import (
+    LAYOUTS,
+    Config,
+    Detector,
+    Node,
+    ObjectError,
+    Objects,
+    Proxier,
+    bridge,
+    interface_prefix,
+    pod_cidr,
+    read_objects,
+    saved,
+    setup,
+)
 
 FORMS = ("save", "restore", "setup")
 
@@ -20,28 +33,63 @@ FORMS = ("save", "restore", "setup")
 def add_render(parser: argparse.ArgumentParser) -> None:
     """The words of the command."""
     add = parser.add_argument
-    add("objects", metavar="OBJECTS", help="a List of Services, EndpointSlices and Nodes, JSON or YAML; - reads "
-                                           "standard input")
+    add(
+        "objects",
+        metavar="OBJECTS",
+        help="a List of Services, EndpointSlices and Nodes, JSON or YAML; - reads standard input",
+    )
     add("--node", metavar="NAME", help="the node whose rules are wanted; may be left out where OBJECTS has one Node")
-    add("--node-ip", metavar="ADDR", action="append", default=[], type=_address, help="an address of the node; may "
-                                                                                      "be given again")
+    add(
+        "--node-ip",
+        metavar="ADDR",
+        action="append",
+        default=[],
+        type=_address,
+        help="an address of the node; may be given again",
+    )
     add("--zone", metavar="ZONE", help="the node's zone")
     local = parser.add_mutually_exclusive_group()
-    local.add_argument("--pod-cidr", dest="detector", metavar="CIDR", type=lambda word: pod_cidr(_network(word)),
-                       help="traffic from this range is local (kube-proxy's --cluster-cidr)")
-    local.add_argument("--bridge", dest="detector", metavar="IFACE", type=bridge, help="traffic that comes in by "
-                                                                                       "this bridge is local")
-    local.add_argument("--interface-prefix", dest="detector", metavar="PREFIX", type=interface_prefix,
-                       help="traffic that comes in by an interface of this prefix is local")
+    local.add_argument(
+        "--pod-cidr",
+        dest="detector",
+        metavar="CIDR",
+        type=lambda word: pod_cidr(_network(word)),
+        help="traffic from this range is local (kube-proxy's --cluster-cidr)",
+    )
+    local.add_argument(
+        "--bridge", dest="detector", metavar="IFACE", type=bridge, help="traffic that comes in by this bridge is local"
+    )
+    local.add_argument(
+        "--interface-prefix",
+        dest="detector",
+        metavar="PREFIX",
+        type=interface_prefix,
+        help="traffic that comes in by an interface of this prefix is local",
+    )
     add("--mode", choices=("iptables",), default="iptables", help="the proxy mode (default: iptables)")
-    add("--form", choices=FORMS, default="save", help="what iptables-save prints afterwards (default), what is fed to "
-        "iptables-restore, or what is set up beside it")
+    add(
+        "--form",
+        choices=FORMS,
+        default="save",
+        help="what iptables-save prints afterwards (default), what is fed to "
+        "iptables-restore, or what is set up beside it",
+    )
     add("--nfacct", action="store_true", help="with the matches that count in the kernel's accounting objects")
-    add("--as-of", choices=tuple(LAYOUTS), default="1.36", help="the layout of this release; the older ones for "
-                                                                "ClusterIP Services")
+    add(
+        "--as-of",
+        choices=tuple(LAYOUTS),
+        default="1.36",
+        help="the layout of this release; the older ones for ClusterIP Services",
+    )
     add("--masquerade-all", action="store_true", help="masquerade all traffic to ClusterIPs")
-    add("--nodeport-addresses", metavar="CIDR", action="append", default=[], type=_network,
-        help="serve NodePorts at the node's addresses in this range alone; may be given again")
+    add(
+        "--nodeport-addresses",
+        metavar="CIDR",
+        action="append",
+        default=[],
+        type=_network,
+        help="serve NodePorts at the node's addresses in this range alone; may be given again",
+    )
     add("--no-localhost-nodeports", action="store_true", help="serve no NodePorts at 127.0.0.1")
     add("--masquerade-bit", metavar="N", type=_bit, default=14, help="the bit of the mark (default: 14)")
     parser.set_defaults(run=run_render)
@@ -71,8 +119,16 @@ def run_render(options: argparse.Namespace) -> None:
     """Print the rules of one node."""
     objects = read_objects(read_items(options.objects))
     detector: Detector | None = options.detector
-    config = Config(_node(options, objects), detector, options.masquerade_all, tuple(options.nodeport_addresses),
-                    not options.no_localhost_nodeports, options.nfacct, options.masquerade_bit, as_of=options.as_of)
+    config = Config(
+        _node(options, objects),
+        detector,
+        options.masquerade_all,
+        tuple(options.nodeport_addresses),
+        not options.no_localhost_nodeports,
+        options.nfacct,
+        options.masquerade_bit,
+        as_of=options.as_of,
+    )
     if options.form == "setup":
         print(setup(config), end="")
         return
@@ -96,8 +152,9 @@ def read_items(name: str) -> list[object]:
     items: list[object] = []
     for document in found:
         if not isinstance(document, dict) or not isinstance(document.get("kind"), str):
-            raise ObjectError(f"{called}: an object with a kind is wanted, such as a List; found "
-                              f"{str(document)[:40]!r}")
+            raise ObjectError(
+                f"{called}: an object with a kind is wanted, such as a List; found {str(document)[:40]!r}"
+            )
         if document["kind"].endswith("List"):
             inside = document.get("items")
             if not isinstance(inside, list):
@@ -116,14 +173,16 @@ def _documents(called: str, text: str) -> list[object]:
     except json.JSONDecodeError as error:
         if text.lstrip().startswith(("{", "[")):
             raise ObjectError(f"{called}:{error.lineno}:{error.colno}: no JSON: {error.msg}") from None
-    import yaml     # only for those who write it
+    import yaml  # only for those who write it
+
     try:
         return list(yaml.load_all(text, yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise ObjectError(f"{called}{where}: no YAML: "
-                          f"{getattr(error, 'problem', None) or 'it cannot be read'}") from None
+        raise ObjectError(
+            f"{called}{where}: no YAML: {getattr(error, 'problem', None) or 'it cannot be read'}"
+        ) from None
 
 
 def _node(options: argparse.Namespace, objects: Objects) -> Node:
@@ -135,10 +194,12 @@ def _node(options: argparse.Namespace, objects: Objects) -> Node:
     name = options.node or objects.nodes[0].name
     known = next((node for node in objects.nodes if node.name == name), Node(name))
     if objects.nodes and known not in objects.nodes and not options.node_ip:
-        raise ObjectError(f"there is no Node {name} in OBJECTS, which has {names}; say --node-ip for one that is not "
-                          f"there")
+        raise ObjectError(
+            f"there is no Node {name} in OBJECTS, which has {names}; say --node-ip for one that is not there"
+        )
     addresses = tuple(options.node_ip) or known.addresses
     if not addresses:
-        raise ObjectError(f"the address of {name} is missing: OBJECTS has no Node of that name with an InternalIP; "
-                          f"say --node-ip ADDR")
+        raise ObjectError(
+            f"the address of {name} is missing: OBJECTS has no Node of that name with an InternalIP; say --node-ip ADDR"
+        )
     return Node(name, addresses, known.zone if options.zone is None else options.zone)

@@ -1,4 +1,4 @@
-"""Take a picture of everything that the package shows, in both themes, where there is little room and where there is much.
+"""Take a picture of everything that the package shows, in both themes, in a narrow place and in a wide one.
 
     python scripts/gallery.py [NAME ...]
 
@@ -45,7 +45,9 @@ def take(page: "Page", number: int, name: str, folder: Path) -> None:
             steps = output.locator("select")
             if steps.count():
                 lines = steps.first.locator("option").all_text_contents()
-                steps.first.select_option(index=next((i for i, line in enumerate(lines) if "DNAT" in line), len(lines) - 1))
+                steps.first.select_option(
+                    index=next((i for i, line in enumerate(lines) if "DNAT" in line), len(lines) - 1)
+                )
             page.wait_for_timeout(200)
             file = folder / f"{name}-{width}-{theme}.png"
             output.screenshot(path=file, animations="disabled")
@@ -72,7 +74,7 @@ def main() -> None:
             if wrong := wrong_cells(page):
                 raise SystemExit("\n".join(wrong))
             for name in names:
-                take(page, 2 + list(THINGS).index(name), name, folder)    # after the heading and the set-up
+                take(page, 2 + list(THINGS).index(name), name, folder)  # after the heading and the set-up
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ from k8slab.course.unit import Content, CourseError, Unit
 from k8slab.course.units import unit00, unit01, unit04, unit05, unit06, unit07, unit08
 from k8slab.course.widgets import Panel
 
-UNITS: dict[str, Content] = {module.UNIT.number: module.UNIT for module in (unit00, unit01, unit04, unit05, unit06, unit07, unit08)}
+UNITS: dict[str, Content] = {
+    module.UNIT.number: module.UNIT for module in (unit00, unit01, unit04, unit05, unit06, unit07, unit08)
+}
 
 
 def unit(number: str, store: Progress | None = None) -> Unit:
@@ -37,8 +39,9 @@ def ticked(store: Progress) -> list[bool]:
 def progress(store: Progress | None = None) -> Panel:
     """How far you have come: shown while a kernel runs, not saved with the notebook."""
     store = store or Progress()
-    lines = [f"{number} {content.title}: {len(content.ticks)} exercises and questions"
-             for number, content in UNITS.items()]
+    lines = [
+        f"{number} {content.title}: {len(content.ticks)} exercises and questions" for number, content in UNITS.items()
+    ]
     text = "\n".join(("Your progress is shown here when you run the cell.", *lines))
     return Panel(text, "".join(f"<p>{code(line)}</p>" for line in text.splitlines()), _live(store))
 
@@ -49,14 +52,22 @@ def _live(store: Progress) -> Callable[[], widgets.Widget]:
             ticks = dict(zip(_ticks(), ticked(store)))
         except (ProgressError, OSError) as error:
             return widgets.frame(widgets.say(f"<p>{code(str(error))}</p>"))
-        rows = "".join(f"<li>{number} {content.title}: {sum(ticks[number, key] for key in content.ticks)} of "
-                       f"{len(content.ticks)} right</li>" for number, content in UNITS.items())
-        return widgets.frame(widgets.say(
-            f"<ul>{rows}</ul><p>Code for these ticks: <code>{ticks_code(list(ticks.values()))}</code></p><p>All your "
-            f"answers are in "
-            f"<code>{store.path.name}</code>, in the list of files on the left: right-click, Download, keeps them; "
-            f"drop the file "
-            "there again to put them back.</p>"))
+        rows = "".join(
+            f"<li>{number} {content.title}: {sum(ticks[number, key] for key in content.ticks)} of "
+            f"{len(content.ticks)} right</li>"
+            for number, content in UNITS.items()
+        )
+        return widgets.frame(
+            widgets.say(
+                f"<ul>{rows}</ul><p>Code for these ticks: <code>{ticks_code(list(ticks.values()))}</code></p><p>All "
+                f"your "
+                f"answers are in "
+                f"<code>{store.path.name}</code>, in the list of files on the left: right-click, Download, keeps them; "
+                f"drop the file "
+                "there again to put them back.</p>"
+            )
+        )
+
     return live
 
 

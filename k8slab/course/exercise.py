@@ -60,8 +60,9 @@ class Exercise:
             lab = answer if isinstance(answer, Lab) else self.make()
             before = rules_of(self.make())
             probes = self.attempt(lab, answer)
-            mine = {rule for node, rules in rules_of(lab).items() for rule in rules} \
-                - {rule for rules in before.values() for rule in rules}
+            mine = {rule for node, rules in rules_of(lab).items() for rule in rules} - {
+                rule for rules in before.values() for rule in rules
+            }
             sent = [probe.send(lab) for probe in probes]
         except Unfit as unfit:
             return self._unless_untouched(unfit.outcome, answer)
@@ -84,8 +85,10 @@ class Exercise:
 def rules_of(lab: Lab) -> dict[str, tuple[str, ...]]:
     """The rules of every node, by its name, as `iptables-save` prints them."""
     nodes = [host.name for host in lab.network.hosts if host.kind == "node"]
-    return {node: tuple(line for line in lab.run(node, "iptables-save").splitlines() if line.startswith(("-A", ":")))
-            for node in nodes}
+    return {
+        node: tuple(line for line in lab.run(node, "iptables-save").splitlines() if line.startswith(("-A", ":")))
+        for node in nodes
+    }
 
 
 def _verdict(sent: Sequence[Sent], mine: Iterable[str], faults: Iterable[Fault]) -> Outcome:
@@ -94,8 +97,11 @@ def _verdict(sent: Sequence[Sent], mine: Iterable[str], faults: Iterable[Fault])
         return Outcome(CANNOT_CHECK, f"The packet's way cannot be told: {unknown}")
     wrong = [(number, one) for number, one in enumerate(sent, 1) if one.wrong]
     right = len(sent) - len(wrong)
-    count = ("The packet goes where it should." if right else "The packet does not go where it should.") \
-        if len(sent) == 1 else f"{right} of {len(sent)} packets go where they should."
+    count = (
+        ("The packet goes where it should." if right else "The packet does not go where it should.")
+        if len(sent) == 1
+        else f"{right} of {len(sent)} packets go where they should."
+    )
     if not wrong:
         return Outcome(RIGHT, count)
     foreseen = next(((fault.says,) for fault in faults if fault.when(sent)), ())

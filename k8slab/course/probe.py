@@ -21,8 +21,8 @@ MOST = 3
 class Probe:
     """A question that is asked of the lab.
 
-    `says`: who asks what, to go on a sentence with "Packet 2, ". `at`: the host that sends. `to`: `address:port`, to which
-    a connection is opened; or `packet`, which is sent as it is. `wanted`: names of FACTS, and what each
+    `says`: who asks what, to go on after "Packet 2, ". `at`: the host that sends. `to`: `address:port`, to which a
+    connection is opened; or `packet`, which is sent as it is. `wanted`: names of FACTS, and what each
     should be.
     """
 
@@ -52,8 +52,11 @@ class Sent:
     def wrong(self) -> tuple[str, ...]:
         """A clause for each fact that is not as it should be."""
         found = {name: FACTS[name](self.trace) for name in self.probe.wanted}
-        return tuple(f"{SAYS[name]} {found[name]}, and should be {wanted}"
-                     for name, wanted in self.probe.wanted.items() if found[name] != wanted)
+        return tuple(
+            f"{SAYS[name]} {found[name]}, and should be {wanted}"
+            for name, wanted in self.probe.wanted.items()
+            if found[name] != wanted
+        )
 
 
 def _last(trace: Trace) -> Packet:
@@ -79,11 +82,16 @@ FACTS: dict[str, Callable[[Trace], str]] = {
     "source at the far end": lambda trace: trace.received.source if trace.received else "nobody's: it did not arrive",
 }
 # How each fact is told, with what was found after it.
-SAYS = {"destination": "its destination in the end was", "source": "its source in the end was",
-        "comes back": "what came back was", "answered": "answered:",
-        "flags": lambda trace: trace.sent.flags,
-    "flags": "its flags were", "sent from": "it was sent from", "source at the far end": "the source that was read "
-                                                                                         "at the far end was"}
+SAYS = {
+    "destination": "its destination in the end was",
+    "source": "its source in the end was",
+    "comes back": "what came back was",
+    "answered": "answered:",
+    "flags": lambda trace: trace.sent.flags,
+    "flags": "its flags were",
+    "sent from": "it was sent from",
+    "source at the far end": "the source that was read at the far end was",
+}
 
 
 def explain(number: int, sent: Sent, mine: Iterable[str]) -> tuple[str, ...]:

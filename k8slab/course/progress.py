@@ -43,8 +43,10 @@ class Progress:
             if found["version"] != VERSION or not all(isinstance(keys, dict) for keys in units.values()):
                 raise ValueError
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise ProgressError(f"{self.path} is not a progress file of this course: move it away, or put back "
-                                f"one that you have downloaded") from None
+            raise ProgressError(
+                f"{self.path} is not a progress file of this course: move it away, or put back "
+                f"one that you have downloaded"
+            ) from None
         return units
 
     def get(self, unit: str, key: str) -> dict:
@@ -79,7 +81,7 @@ def ticks_code(ticks: Sequence[bool]) -> str:
     bits = "".join("1" if tick else "0" for tick in ticks)
     data = int(bits.ljust(-(-len(bits) // 8) * 8, "0") or "0", 2).to_bytes(-(-len(bits) // 8), "big")
     text = base64.b32encode(data + _check(data, len(ticks))).decode().rstrip("=")
-    return "-".join(text[i:i + 4] for i in range(0, len(text), 4))
+    return "-".join(text[i : i + 4] for i in range(0, len(text), 4))
 
 
 def ticks_of(code: str, count: int) -> list[bool]:

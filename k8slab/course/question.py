@@ -62,6 +62,8 @@ class Quiz:
         parts = [f"<p><strong>{escape(self.title)}</strong>: open the choice that you take.</p>"]
         for number, question in enumerate(self.questions, 1):
             parts.append(f"<p>{number}. {code(question.asks)}</p>")
-            parts += [f"<details><summary>{code(choice)}</summary>{code(question.verdict(choice))}</details>"
-                      for choice in question.choices]
+            parts += [
+                f"<details><summary>{code(choice)}</summary>{code(question.verdict(choice))}</details>"
+                for choice in question.choices
+            ]
         return "".join(parts)

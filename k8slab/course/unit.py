@@ -1,10 +1,10 @@
 """Unit: what a notebook holds in its hand of the course: its questions, its exercises, and the learner's progress.
 
-    unit = course.unit("04")
-    unit.predict("hook")                       # a guess, kept
-    unit.after("hook", show(journey))          # what it is about, closed until then
-    unit.fact("hook", journey.chains[0])       # the fact, beside the guess
-    unit.check("pods", answer)                 # an exercise, tried on packets
+unit = course.unit("04")
+unit.predict("hook")                       # a guess, kept
+unit.after("hook", show(journey))          # what it is about, closed until then
+unit.fact("hook", journey.chains[0])       # the fact, beside the guess
+unit.check("pods", answer)                 # an exercise, tried on packets
 """
 
 from __future__ import annotations
@@ -81,17 +81,20 @@ class Unit:
         predictions = [self._find("prediction", self.content.predictions, key) for key in keys]
 
         def live() -> widgets.Widget:
-            return widgets.column([widgets.prediction(one, self._kept(one.key).get("guess"), self._guess(one.key))
-                                   for one in predictions])
+            return widgets.column(
+                [widgets.prediction(one, self._kept(one.key).get("guess"), self._guess(one.key)) for one in predictions]
+            )
 
         return Panel("\n\n".join(map(str, predictions)), "".join(one.html for one in predictions), live)
 
     def _guess(self, key: str) -> Callable[[str], None]:
         """Keep a guess, and open what waits for it."""
+
         def keep(guess: str) -> None:
             self._keep(key, guess=guess)
             for open_ in self._waiting.pop(key, []):
                 open_()
+
         return keep
 
     def after(self, key: str, shown: object) -> Panel:
@@ -108,8 +111,13 @@ class Unit:
 
         def fill(place: widgets.Output) -> None:
             guess = self._kept(key).get("guess")
-            beside = ("You made no guess." if guess is None else f"You expected just that: {code(guess)}."
-                      if guess == str(found) else f"You expected: {code(guess)}. What made the difference?")
+            beside = (
+                "You made no guess."
+                if guess is None
+                else f"You expected just that: {code(guess)}."
+                if guess == str(found)
+                else f"You expected: {code(guess)}. What made the difference?"
+            )
             html = f"<p>{code(text)}</p><p>{beside}</p>"
             widgets.display(place, Panel(text, html, lambda: widgets.frame(widgets.say(html))))
 
@@ -125,8 +133,11 @@ class Unit:
         exercise, outcome = self._grade(key, answer)
 
         def live() -> widgets.Widget:
-            return widgets.checked(outcome.html + self._offer(key, outcome), lambda: self.hint(exercise.key).html,
-                                   lambda: self.solution(exercise.key).html)
+            return widgets.checked(
+                outcome.html + self._offer(key, outcome),
+                lambda: self.hint(exercise.key).html,
+                lambda: self.solution(exercise.key).html,
+            )
 
         return Panel(str(outcome), outcome.html, live)
 
@@ -168,9 +179,11 @@ class Unit:
     def reset(self) -> Panel:
         """Forget the answers to this unit; the file as it was is kept beside it."""
         self.store.forget(self.content.number)
-        text = (f"Unit {self.content.number} is as new; what you had answered is in {self.store.path}.bak. The "
-                f"notebook's own text: "
-                "Git → `git checkout notebooks`, or *File, Reload Notebook from Disk* for what you have not saved.")
+        text = (
+            f"Unit {self.content.number} is as new; what you had answered is in {self.store.path}.bak. The "
+            f"notebook's own text: "
+            "Git → `git checkout notebooks`, or *File, Reload Notebook from Disk* for what you have not saved."
+        )
         return Panel(text, f"<p>{code(text)}</p>")
 
     def _grade(self, key: str, answer: object) -> tuple[Exercise, Outcome]:
@@ -200,11 +213,12 @@ class Unit:
         try:
             self.store.record(self.content.number, key, **fields)
         except (ProgressError, OSError):
-            pass        # a folder that cannot be written, or a file that is not ours: `course.progress()` says so
+            pass  # a folder that cannot be written, or a file that is not ours: `course.progress()` says so
 
     def _find(self, what: str, among: object, key: str) -> object:
         found = {one.key: one for one in among}
         if key not in found:
-            raise CourseError(f"unit {self.content.number} has no {what} {key!r}; there are "
-                              f"{', '.join(found) or 'none'}")
+            raise CourseError(
+                f"unit {self.content.number} has no {what} {key!r}; there are {', '.join(found) or 'none'}"
+            )
         return found[key]

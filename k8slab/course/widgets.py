@@ -19,27 +19,34 @@ if TYPE_CHECKING:
     from ipywidgets import HTML, Output, VBox, Widget
 
 CLASS = "k8slab-course"
-STYLE = style_tag(CLASS, """
-.k8slab-course.k8slab-course { --c-here: #0072B2; max-width: 860px; overflow: visible; padding: 2px 2px 2px 14px; margin: 2px 0;
+STYLE = style_tag(
+    CLASS,
+    """
+.k8slab-course.k8slab-course { --c-here: #0072B2; max-width: 860px; overflow: visible; margin: 2px 0;
+  padding: 2px 2px 2px 14px;
   border-left: 3px solid var(--c-here); color: var(--jp-ui-font-color1); font: 14px/1.5 var(--jp-ui-font-family) }
 [data-jp-theme-light=false] .k8slab-course.k8slab-course { --c-here: #56B4E9 }
 .k8slab-course :is(.widget-html, .widget-html-content) { width: auto; height: auto; margin: 0; overflow: visible;
   font: inherit; line-height: 1.5 }
 .k8slab-course .widget-html { margin: 3px 0 }
 .k8slab-course p, .k8slab-course ul { margin: 2px 0 4px }
-.k8slab-course code { padding: 0 2px; background: none; color: inherit; font-family: var(--jp-code-font-family); font-size: 12.5px;
-  overflow-wrap: anywhere }
-.k8slab-course .widget-radio, .k8slab-course .widget-radio-box { width: auto; height: auto; max-height: none; overflow: visible }
-.k8slab-course .widget-radio-box label { display: flex; gap: 8px; align-items: flex-start; height: auto; max-width: none;
-  padding: 2px 0; font: 14px/1.45 var(--jp-ui-font-family); white-space: normal; overflow: visible }
+.k8slab-course code { padding: 0 2px; background: none; color: inherit; font-size: 12.5px;
+  font-family: var(--jp-code-font-family);  overflow-wrap: anywhere }
+.k8slab-course .widget-radio, .k8slab-course .widget-radio-box { width: auto; height: auto; max-height: none;
+  overflow: visible }
+.k8slab-course .widget-radio-box label { display: flex; gap: 8px; align-items: flex-start; height: auto;
+  max-width: none; padding: 2px 0; font: 14px/1.45 var(--jp-ui-font-family); white-space: normal; overflow: visible }
 .k8slab-course .widget-radio-box input { flex: none; float: none; order: -1; width: auto; margin: 2px 0 0 }
 .k8slab-course .widget-hbox { flex-wrap: wrap; height: auto; overflow: visible }
-.k8slab-course .jupyter-button { align-self: flex-start; width: auto; height: auto; min-height: 30px; padding: 3px 14px; border: 1px solid var(--c-here);
-  border-radius: 6px; background: var(--jp-layout-color1); color: var(--jp-ui-font-color1); font: 14px/1.5 var(--jp-ui-font-family) }
+.k8slab-course .jupyter-button { align-self: flex-start; width: auto; height: auto; min-height: 30px;
+  padding: 3px 14px; border: 1px solid var(--c-here);  border-radius: 6px; background: var(--jp-layout-color1); 
+  olor: var(--jp-ui-font-color1);
+  font: 14px/1.5 var(--jp-ui-font-family) }
 .k8slab-course :is(button, input):focus-visible { outline: 2px solid var(--c-here); outline-offset: 1px }
-.k8slab-course .k8slab-item { align-self: stretch; max-width: 640px; border-color: var(--jp-border-color1); text-align: left;
-  white-space: normal; overflow: visible; overflow-wrap: anywhere }
-""")
+.k8slab-course .k8slab-item { align-self: stretch; max-width: 640px; text-align: left;
+  border-color: var(--jp-border-color1);  white-space: normal; overflow: visible; overflow-wrap: anywhere }
+""",
+)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -61,6 +68,7 @@ class Panel:
 def frame(*parts: Widget) -> VBox:
     """Parts one below the other, with the course's looks."""
     from ipywidgets import HTML, VBox
+
     box = VBox([HTML(STYLE), *parts])
     box.add_class(CLASS)
     return box
@@ -69,18 +77,21 @@ def frame(*parts: Widget) -> VBox:
 def column(parts: Sequence[Widget]) -> VBox:
     """Parts one below the other, each with its own looks."""
     from ipywidgets import VBox
+
     return VBox(list(parts))
 
 
 def say(html: str = "") -> HTML:
     """A piece of HTML whose value may change."""
     from ipywidgets import HTML
+
     return HTML(html)
 
 
 def button(words: str, then: Callable[[], None]) -> Widget:
     """A button and what it does."""
     from ipywidgets import Button
+
     made = Button(description=words)
     made.on_click(lambda _: then())
     return made
@@ -94,8 +105,11 @@ def quiz(of: Quiz, said: Callable[[str], str | None], keep: Callable[[Question, 
     return frame(*parts)
 
 
-def _question(number: int, question: Question, old: str | None, keep: Callable[[Question, str], None]) -> Sequence[Widget]:
+def _question(
+    number: int, question: Question, old: str | None, keep: Callable[[Question, str], None]
+) -> Sequence[Widget]:
     from ipywidgets import RadioButtons
+
     radio = RadioButtons(options=tuple(question.choices), value=old if old in question.choices else None)
     answer = say(code(question.verdict(radio.value)) if radio.value else "")
 
@@ -110,6 +124,7 @@ def _question(number: int, question: Question, old: str | None, keep: Callable[[
 def prediction(of: Prediction, old: str | None, keep: Callable[[str], None]) -> VBox:
     """A prediction, which is kept when the learner says so; `keep` is told."""
     from ipywidgets import RadioButtons
+
     radio = RadioButtons(options=of.options, value=old if old in of.options else None)
     note = say(_kept(old) if old else "")
 
@@ -133,6 +148,7 @@ def gate(fill: Callable[[Output], None], opened: bool, when_kept: Callable[[Call
     `fill` puts it into its place: not before it is opened, since a stepper of a hundred steps is not small.
     """
     from ipywidgets import Output, VBox
+
     place, closed = Output(), VBox()
 
     def open_() -> None:
@@ -140,8 +156,12 @@ def gate(fill: Callable[[Output], None], opened: bool, when_kept: Callable[[Call
             closed.children = ()
             fill(place)
 
-    closed.children = (frame(say("<p>Make your guess above first: what is here opens when it is kept.</p>"),
-                             button("Show me without a guess", open_)),)
+    closed.children = (
+        frame(
+            say("<p>Make your guess above first: what is here opens when it is kept.</p>"),
+            button("Show me without a guess", open_),
+        ),
+    )
     if opened:
         open_()
     else:
@@ -157,6 +177,7 @@ def display(place: Output, shown: object) -> None:
 def formatted(shown: object) -> dict[str, object]:
     """What a notebook's kernel would display, by MIME type."""
     from IPython import get_ipython
+
     shell = get_ipython()
     if shell:
         return shell.display_formatter.format(shown)[0]
@@ -169,6 +190,7 @@ def ordering(title: str, items: Sequence[str], old: Sequence[str], check: Callab
     `old`: an order of old, or none. Nothing depends on what is chosen in the browser, whose messages may come late.
     """
     from ipywidgets import HBox
+
     order, answer, buttons = list(old), say(), {}
 
     def number() -> None:
@@ -193,7 +215,9 @@ def ordering(title: str, items: Sequence[str], old: Sequence[str], check: Callab
         buttons[item] = button(item, lambda item=item: press(item))
         buttons[item].add_class("k8slab-item")
     number()
-    about = f"<p>{code(title)}</p><p>Press them in their order; each gets its number, and a second press takes it away.</p>"
+    about = (
+        f"<p>{code(title)}</p><p>Press them in their order; each gets its number, and a second press takes it away.</p>"
+    )
     row = HBox([button("Check the order", done), button("Start again", again)])
     return frame(say(about), *buttons.values(), row, answer)
 
@@ -201,7 +225,12 @@ def ordering(title: str, items: Sequence[str], old: Sequence[str], check: Callab
 def checked(html: str, hint: Callable[[], str], solution: Callable[[], str]) -> VBox:
     """What became of an answer, with a button for the next hint and one for the solution."""
     from ipywidgets import HBox
+
     more = say()
-    buttons = HBox([button("Hint", lambda: setattr(more, "value", hint())),
-                    button("Show a solution", lambda: setattr(more, "value", solution()))])
+    buttons = HBox(
+        [
+            button("Hint", lambda: setattr(more, "value", hint())),
+            button("Show a solution", lambda: setattr(more, "value", solution())),
+        ]
+    )
     return frame(say(html), buttons, more)

@@ -9,5 +9,20 @@ from k8slab.kubeproxy.older import LAYOUTS, TooOld
 from k8slab.kubeproxy.proxier import Proxier, Sync
 from k8slab.kubeproxy.setup import saved, setup
 
-__all__ = ["LAYOUTS", "Config", "Detector", "Node", "ObjectError", "Objects", "Proxier", "Sync", "TooOld", "bridge", "interface_prefix",
-           "pod_cidr", "read_objects", "saved", "setup"]
+__all__ = [
+    "LAYOUTS",
+    "Config",
+    "Detector",
+    "Node",
+    "ObjectError",
+    "Objects",
+    "Proxier",
+    "Sync",
+    "TooOld",
+    "bridge",
+    "interface_prefix",
+    "pod_cidr",
+    "read_objects",
+    "saved",
+    "setup",
+]

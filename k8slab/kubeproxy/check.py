@@ -77,8 +77,9 @@ class Field:
         if not word or word in others:
             return ""
         try:
-            found = ipaddress.ip_address(".".join(part.lstrip("0") or "0" for part in word.split("."))
-                                         if word.count(".") == 3 else word)
+            found = ipaddress.ip_address(
+                ".".join(part.lstrip("0") or "0" for part in word.split(".")) if word.count(".") == 3 else word
+            )
         except ValueError:
             raise self.wrong(f"{word!r} is no IP address") from None
         return str(found) if found.version == 4 else ""

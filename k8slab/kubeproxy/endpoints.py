@@ -36,8 +36,14 @@ def choose(port: ServicePort, endpoints: Sequence[Endpoint], node: Node) -> Chos
     ready = [one for one in endpoints if one.ready]
     fallback = [one for one in endpoints if one.serving and one.terminating and not one.ready]
     near = _near(ready, node)
-    cluster = ([one for one in ready if near is None or near(one)] or
-               [one for one in endpoints if one.serving and one.terminating]) if uses_cluster else []
+    cluster = (
+        (
+            [one for one in ready if near is None or near(one)]
+            or [one for one in endpoints if one.serving and one.terminating]
+        )
+        if uses_cluster
+        else []
+    )
     if not uses_local:
         return Chosen(_sorted(cluster), (), _sorted(cluster), bool(cluster))
     at_home = [one for one in ready if one.node == node.name and node.name]
@@ -45,7 +51,7 @@ def choose(port: ServicePort, endpoints: Sequence[Endpoint], node: Node) -> Chos
     if not uses_cluster:
         reachable = local
     elif near is None and (at_home or not local):
-        reachable = cluster                        # the local ones are among them
+        reachable = cluster  # the local ones are among them
     else:
         reachable = list({one.text: one for one in (*cluster, *local)}.values())
     return Chosen(_sorted(cluster), _sorted(local), _sorted(reachable), bool(cluster or ready or fallback))

@@ -20,7 +20,7 @@ SERVICE_LABEL = "kubernetes.io/service-name"
 PROTOCOLS = ("TCP", "UDP", "SCTP")
 TYPES = ("ClusterIP", "NodePort", "LoadBalancer", "ExternalName")
 POLICIES = ("Cluster", "Local")
-AFFINITY_SECONDS = 10800            # the API's default for ClientIP
+AFFINITY_SECONDS = 10800  # the API's default for ClientIP
 
 
 class ObjectError(Told, ValueError):
@@ -77,7 +77,7 @@ class Endpoint:
     node: str = ""
     zone_hints: frozenset[str] = frozenset()
     node_hints: frozenset[str] = frozenset()
-    text: str = field(init=False, compare=False, repr=False)        # `address:port`, by which it is sorted and named
+    text: str = field(init=False, compare=False, repr=False)  # `address:port`, by which it is sorted and named
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", f"{self.address}:{self.port}")
@@ -154,7 +154,8 @@ def _service(whole: Field, namespace: str, name: str) -> list[ServicePort]:
         "affinity": timeout if affinity == "ClientIP" else 0,
         "internal_local": spec.at("internalTrafficPolicy").one_of(POLICIES, "Cluster") == "Local",
         "external_local": spec.at("externalTrafficPolicy").one_of(POLICIES, "Cluster") == "Local",
-        "health_check_node_port": spec.at("healthCheckNodePort").number(0, 65535, 0)}
+        "health_check_node_port": spec.at("healthCheckNodePort").number(0, 65535, 0),
+    }
     return [ServicePort(namespace, name, cluster_ip=address, **port, **common) for port in ports]
 
 
@@ -168,8 +169,12 @@ def _port(field: Field, kind: str) -> dict:
     node_port = field.at("nodePort").number(0, 65535, 0)
     if node_port and kind not in ("NodePort", "LoadBalancer"):
         raise field.at("nodePort").wrong(f"may not be used when type is {kind}")
-    return {"port_name": field.at("name").text(default=""), "protocol": field.at("protocol").one_of(PROTOCOLS, "TCP").lower(),
-            "port": field.at("port").number(1, 65535), "node_port": node_port}
+    return {
+        "port_name": field.at("name").text(default=""),
+        "protocol": field.at("protocol").one_of(PROTOCOLS, "TCP").lower(),
+        "port": field.at("port").number(1, 65535),
+        "node_port": node_port,
+    }
 
 
 def _no_twins(spec: Field, ports: list[dict]) -> None:
@@ -186,8 +191,11 @@ def _no_twins(spec: Field, ports: list[dict]) -> None:
 def _ingress(whole: Field) -> tuple[str, ...]:
     """The load balancer's addresses to which packets keep their destination on the way to a node (ipMode VIP)."""
     given = whole.at("status").at("loadBalancer").at("ingress").items()
-    return tuple(address for one in given
-                 if (address := one.at("ip").address("")) and one.at("ipMode").one_of(("VIP", "Proxy"), "VIP") == "VIP")
+    return tuple(
+        address
+        for one in given
+        if (address := one.at("ip").address("")) and one.at("ipMode").one_of(("VIP", "Proxy"), "VIP") == "VIP"
+    )
 
 
 def _source_ranges(spec: Field) -> tuple[str, ...]:
@@ -200,16 +208,27 @@ def _slice(whole: Field, namespace: str, found: dict) -> None:
     service = whole.at("metadata").at("labels").at(SERVICE_LABEL).text(default="")
     if family != "IPv4" or not service:
         return
-    ports = [(field.at("name").text(default=""), field.at("protocol").one_of(PROTOCOLS, "TCP").lower(),
-              field.at("port").number(1, 65535, 0)) for field in whole.at("ports").items()]
+    ports = [
+        (
+            field.at("name").text(default=""),
+            field.at("protocol").one_of(PROTOCOLS, "TCP").lower(),
+            field.at("port").number(1, 65535, 0),
+        )
+        for field in whole.at("ports").items()
+    ]
     for field in whole.at("endpoints").items():
         condition, hints = field.at("conditions"), field.at("hints")
         addresses = [one.address() for one in field.at("addresses").items()]
         if not addresses or not addresses[0]:
             raise field.at("addresses").wrong("an IPv4 address is wanted")
-        common = {"ready": condition.at("ready").truth(True), "serving": condition.at("serving").truth(True),
-                  "terminating": condition.at("terminating").truth(False), "node": field.at("nodeName").text(default=""),
-                  "zone_hints": _names(hints.at("forZones")), "node_hints": _names(hints.at("forNodes"))}
+        common = {
+            "ready": condition.at("ready").truth(True),
+            "serving": condition.at("serving").truth(True),
+            "terminating": condition.at("terminating").truth(False),
+            "node": field.at("nodeName").text(default=""),
+            "zone_hints": _names(hints.at("forZones")),
+            "node_hints": _names(hints.at("forNodes")),
+        }
         for name, protocol, port in ports:
             if port:
                 _add(found.setdefault((namespace, service, name, protocol), {}), Endpoint(addresses[0], port, **common))
@@ -226,8 +245,11 @@ def _names(hints: Field) -> frozenset[str]:
 
 
 def _node(whole: Field, name: str) -> Node:
-    addresses = [one.at("address").text() for one in whole.at("status").at("addresses").items()
-                 if one.at("type").text() == "InternalIP"]
+    addresses = [
+        one.at("address").text()
+        for one in whole.at("status").at("addresses").items()
+        if one.at("type").text() == "InternalIP"
+    ]
     ipv4 = tuple(address for address in addresses if ":" not in address)
     for address in ipv4:
         try:

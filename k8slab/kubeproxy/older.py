@@ -1,8 +1,8 @@
 """The layouts of older kube-proxies, for ClusterIP Services: 1.21 and 1.23 beside today's.
 
-What differs (proxier.go of these releases): until 1.21 the rule that marks for masquerading stands in KUBE-SERVICES, before the jump,
-and addresses carry /32; until 1.23 the rules of KUBE-SVC have the Service's name alone as their comment, and
-KUBE-PROXY-FIREWALL (1.25) and kube-proxy's own KUBE-FIREWALL (1.27) are not there yet.
+What differs (proxier.go of these releases): until 1.21 the rule that marks for masquerading stands in
+KUBE-SERVICES, before the jump, and addresses carry /32; until 1.23 the rules of KUBE-SVC have the Service's name
+alone as their comment, and KUBE-PROXY-FIREWALL (1.25) and kube-proxy's own KUBE-FIREWALL (1.27) are not there yet.
 """
 
 from __future__ import annotations
@@ -30,9 +30,11 @@ class Until123(Writer):
         super().__init__(*arguments)
         port = self.port
         if port.external or port.internal_local:
-            raise TooOld(f"Service {port.namespace}/{port.service}: only ClusterIP Services with "
-                         f"internalTrafficPolicy Cluster "
-                         "are known as older versions wrote them")
+            raise TooOld(
+                f"Service {port.namespace}/{port.service}: only ClusterIP Services with "
+                f"internalTrafficPolicy Cluster "
+                "are known as older versions wrote them"
+            )
 
     def _to(self, address: str, port: int) -> str:
         return super()._to(f"{address}{self.size}", port)
@@ -55,7 +57,7 @@ class Until123(Writer):
 
 
 class Until121(Until123):
-    """1.18 to 1.21: the masquerade rule in KUBE-SERVICES, and each endpoint's rules right after the one that leads to it."""
+    """1.18 to 1.21: the masquerade rule in KUBE-SERVICES; an endpoint's rules right after the one that leads to it."""
 
     size = "/32"
 
@@ -88,8 +90,11 @@ class Layout:
     firewall: bool = True
 
 
-LAYOUTS = {"1.21": Layout(Until121, POD_RULES, firewall=False), "1.23": Layout(Until123, firewall=False),
-           "1.36": Layout(Writer)}
+LAYOUTS = {
+    "1.21": Layout(Until121, POD_RULES, firewall=False),
+    "1.23": Layout(Until123, firewall=False),
+    "1.36": Layout(Writer),
+}
 
 
 def layout(version: str) -> Layout:

@@ -25,8 +25,8 @@ from k8slab.kubeproxy.objects import Endpoint, Objects, ServicePort
 from k8slab.kubeproxy.older import layout
 from k8slab.kubeproxy.service import Text
 
-LARGE = 1000               # endpoints; more than that is a large cluster (`largeClusterEndpointsThreshold`)
-SYNC_PERIOD, FULL_SYNC_PERIOD = 30, 3600       # seconds
+LARGE = 1000  # endpoints; more than that is a large cluster (`largeClusterEndpointsThreshold`)
+SYNC_PERIOD, FULL_SYNC_PERIOD = 30, 3600  # seconds
 FILTER_CHAINS = ("KUBE-SERVICES", "KUBE-EXTERNAL-SERVICES", "KUBE-FORWARD", "KUBE-NODEPORTS")
 NAT_CHAINS = ("KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-POSTROUTING", "KUBE-MARK-MASQ")
 LAST = '"kubernetes service nodeports; NOTE: this must be the last rule in this chain"'
@@ -58,8 +58,8 @@ class Proxier:
 
     def __init__(self, config: Config) -> None:
         self.config, self.layout = config, layout(config.as_of)
-        self._last: dict[tuple[str, str], tuple] | None = None     # namespace and name → ports and endpoints
-        self._chains: frozenset[str] = frozenset()                 # of Services, in nat, as far as it knows
+        self._last: dict[tuple[str, str], tuple] | None = None  # namespace and name → ports and endpoints
+        self._chains: frozenset[str] = frozenset()  # of Services, in nat, as far as it knows
         self._full_at = self._scan_at = 0.0
         self._failed = False
 
@@ -88,12 +88,21 @@ class Proxier:
         if reason:
             self._full_at = now
         names = ", ".join(f"{namespace}/{name}" for namespace, name in sorted(changed)[:3])
-        return Sync(str(text), reason or (f"changed: {names}" if changed else "nothing changed"), bool(reason),
-                    frozenset(written), deleted)
+        return Sync(
+            str(text),
+            reason or (f"changed: {names}" if changed else "nothing changed"),
+            bool(reason),
+            frozenset(written),
+            deleted,
+        )
 
     def _why_full(self, now: float, large: bool, asked: bool) -> str:
-        reasons = ((self._last is None, "the first sync"), (self._failed, "the last sync failed"), (asked, "asked for"),
-                   (now - self._full_at >= FULL_SYNC_PERIOD and not large, "an hour since the last full sync"))
+        reasons = (
+            (self._last is None, "the first sync"),
+            (self._failed, "the last sync failed"),
+            (asked, "asked for"),
+            (now - self._full_at >= FULL_SYNC_PERIOD and not large, "an hour since the last full sync"),
+        )
         return next((reason for holds, reason in reasons if holds), "")
 
     def _stale(self, text: Text, active: set[str], now: float, large: bool) -> frozenset[str]:
@@ -118,12 +127,14 @@ class Proxier:
             f"-A KUBE-POSTROUTING -m mark ! --mark {mark}/{mark} -j RETURN",
             f"-A KUBE-POSTROUTING -j MARK --xor-mark {mark}",
             f'-A KUBE-POSTROUTING -m comment --comment "kubernetes service traffic requiring SNAT" -j '
-            f'MASQUERADE{fully}',
-            f"-A KUBE-MARK-MASQ -j MARK --or-mark {mark}"]
+            f"MASQUERADE{fully}",
+            f"-A KUBE-MARK-MASQ -j MARK --or-mark {mark}",
+        ]
         if firewall:
             text.filter_rules.append(
                 '-A KUBE-FIREWALL -m comment --comment "block incoming localnet connections" -d 127.0.0.0/8 '
-                "! -s 127.0.0.0/8 -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP")
+                "! -s 127.0.0.0/8 -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP"
+            )
         return text
 
     def _bottom(self, text: Text) -> None:
@@ -134,9 +145,12 @@ class Proxier:
         text.filter_rules += [
             f"-A KUBE-FORWARD -m conntrack --ctstate INVALID{counted} -j DROP",
             f'-A KUBE-FORWARD -m comment --comment "kubernetes forwarding rules" -m mark --mark {mark}/{mark} -j '
-            f'ACCEPT',
-            *(f'-A KUBE-FORWARD -m comment --comment "{comment}" -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT'
-              for comment in self.layout.forwards)]
+            f"ACCEPT",
+            *(
+                f'-A KUBE-FORWARD -m comment --comment "{comment}" -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT'
+                for comment in self.layout.forwards
+            ),
+        ]
 
     def _node_port_addresses(self) -> list[str]:
         """The tests for the addresses at which NodePorts are served."""
@@ -146,8 +160,11 @@ class Proxier:
             return ["-m addrtype --dst-type LOCAL" + ("" if loopback else " ! -d 127.0.0.0/8")]
         networks = [ipaddress.ip_network(one) for one in ranges]
         addresses = [ipaddress.ip_address(one) for one in self.config.node.addresses]
-        return [f"-d {one}" for one in addresses
-                if any(one in network for network in networks) and (loopback or not one.is_loopback)]
+        return [
+            f"-d {one}"
+            for one in addresses
+            if any(one in network for network in networks) and (loopback or not one.is_loopback)
+        ]
 
 
 def _by_service(objects: Objects) -> dict[tuple[str, str], tuple]:

@@ -36,8 +36,17 @@ class Text:
     nat_rules: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        parts = ("*filter", *self.filter_chains, *self.filter_rules, "COMMIT",
-                 "*nat", *self.nat_chains, *self.nat_rules, "COMMIT", "")
+        parts = (
+            "*filter",
+            *self.filter_chains,
+            *self.filter_rules,
+            "COMMIT",
+            "*nat",
+            *self.nat_chains,
+            *self.nat_rules,
+            "COMMIT",
+            "",
+        )
         return "\n".join(parts)
 
 
@@ -58,8 +67,12 @@ class Writer:
 
     def _chains(self) -> list[str]:
         """The chains of nat that the port has."""
-        uses = ((self.chosen.cluster, self.svc), (self.chosen.local, self.svl),
-                (self.chosen.any and self.port.external, self.ext), (self.firewall, self.fw))
+        uses = (
+            (self.chosen.cluster, self.svc),
+            (self.chosen.local, self.svl),
+            (self.chosen.any and self.port.external, self.ext),
+            (self.firewall, self.fw),
+        )
         return [chain for used, chain in uses if used] + [*self.seps.values()]
 
     def _to(self, address: str, port: int) -> str:
@@ -77,8 +90,10 @@ class Writer:
             self._refuse("KUBE-SERVICES", own)
         for address in port.external_ips:
             if self.chosen.any:
-                nat.append(f'-A KUBE-SERVICES -m comment --comment "{self.name} external IP" '
-                           f"{self._to(address, port.port)} -j {self.ext}")
+                nat.append(
+                    f'-A KUBE-SERVICES -m comment --comment "{self.name} external IP" '
+                    f"{self._to(address, port.port)} -j {self.ext}"
+                )
             if not self.outside:
                 self._refuse("KUBE-EXTERNAL-SERVICES", self._to(address, port.port))
         self._write_load_balancer()
@@ -87,7 +102,8 @@ class Writer:
         if port.health_check_node_port:
             self.text.filter_rules.append(
                 f'-A KUBE-NODEPORTS -m comment --comment "{self.name} health check node port" '
-                f"-m tcp -p tcp --dport {port.health_check_node_port} -j ACCEPT")
+                f"-m tcp -p tcp --dport {port.health_check_node_port} -j ACCEPT"
+            )
 
     def _refuse(self, chain: str, tests: str) -> None:
         verdict, why = ("DROP", "no local endpoints") if self.chosen.any else ("REJECT", "no endpoints")
@@ -97,12 +113,15 @@ class Writer:
         for address in self.port.load_balancer_ips:
             tests = self._to(address, self.port.port)
             if self.chosen.any:
-                self.text.nat_rules.append(f'-A KUBE-SERVICES -m comment --comment "{self.name} loadbalancer IP" '
-                                           f"{tests} -j {self.fw if self.firewall else self.ext}")
+                self.text.nat_rules.append(
+                    f'-A KUBE-SERVICES -m comment --comment "{self.name} loadbalancer IP" '
+                    f"{tests} -j {self.fw if self.firewall else self.ext}"
+                )
             if self.firewall:
                 self.text.filter_rules.append(
                     f'-A KUBE-PROXY-FIREWALL -m comment --comment "{self.name} traffic not accepted by {self.fw}" '
-                    f"{tests} -j DROP")
+                    f"{tests} -j DROP"
+                )
         if not self.outside:
             for address in self.port.load_balancer_ips:
                 self._refuse("KUBE-EXTERNAL-SERVICES", self._to(address, self.port.port))
@@ -112,8 +131,10 @@ class Writer:
         number = f"--dport {self.port.node_port}"
         if self.chosen.any:
             if self.config.localhost_node_ports and self.config.nfacct:
-                self.text.nat_rules.append(f"{head} {tests} -d 127.0.0.0/8 {number} "
-                                           f"-m nfacct --nfacct-name localhost_nps_accepted_pkts -j {self.ext}")
+                self.text.nat_rules.append(
+                    f"{head} {tests} -d 127.0.0.0/8 {number} "
+                    f"-m nfacct --nfacct-name localhost_nps_accepted_pkts -j {self.ext}"
+                )
             self.text.nat_rules.append(f"{head} {tests} {number} -j {self.ext}")
         if not self.outside:
             self._refuse("KUBE-EXTERNAL-SERVICES", f"-m addrtype --dst-type LOCAL {tests} {number}")
@@ -140,8 +161,10 @@ class Writer:
         if not (self.config.masquerade_all or detector):
             return
         remote = "" if self.config.masquerade_all else f"{detector.remote} "
-        self.text.nat_rules.append(f'-A {chain or self.internal_chain} -m comment --comment "{self.name} cluster IP" '
-                                   f"{self._to(self.port.cluster_ip, self.port.port)} {remote}-j {MASQ}")
+        self.text.nat_rules.append(
+            f'-A {chain or self.internal_chain} -m comment --comment "{self.name} cluster IP" '
+            f"{self._to(self.port.cluster_ip, self.port.port)} {remote}-j {MASQ}"
+        )
 
     def _write_external(self) -> None:
         self.text.nat_chains.append(f":{self.ext} - [0:0]")
@@ -150,8 +173,10 @@ class Writer:
             write(f'{head} "masquerade traffic for {self.name} external destinations" -j {MASQ}')
         else:
             if self.config.detector:
-                write(f'{head} "pod traffic for {self.name} external destinations" {self.config.detector.local} -j '
-                      f'{self.svc}')
+                write(
+                    f'{head} "pod traffic for {self.name} external destinations" {self.config.detector.local} -j '
+                    f"{self.svc}"
+                )
             local = "-m addrtype --src-type LOCAL"
             write(f'{head} "masquerade LOCAL traffic for {self.name} external destinations" {local} -j {MASQ}')
             write(f'{head} "route LOCAL traffic for {self.name} external destinations" {local} -j {self.svc}')
@@ -165,10 +190,11 @@ class Writer:
             write(f"{head} -s {one} -j {self.ext}")
         ranges = [ipaddress.ip_network(one) for one in self.port.source_ranges]
         if any(ipaddress.ip_address(address) in one for address in self.config.node.addresses for one in ranges):
-            for address in self.port.load_balancer_ips:       # the node reaches itself by the load balancer's address
+            for address in self.port.load_balancer_ips:  # the node reaches itself by the load balancer's address
                 write(f"{head} -s {address} -j {self.ext}")
-        write(f'-A {self.fw} -m comment --comment "other traffic to {self.name} will be dropped by '
-              f'KUBE-PROXY-FIREWALL"')
+        write(
+            f'-A {self.fw} -m comment --comment "other traffic to {self.name} will be dropped by KUBE-PROXY-FIREWALL"'
+        )
 
     def _comment(self, words: str) -> str:
         return f" -m comment --comment {words}" if self.comments else ""
@@ -188,8 +214,10 @@ class Writer:
         if self.port.affinity:
             for one in endpoints:
                 sep = self.seps[one.text]
-                yield (f"-A {chain}{self._arrow(one)} -m recent --name {sep} --rcheck --seconds {self.port.affinity} "
-                       f"--reap -j {sep}")
+                yield (
+                    f"-A {chain}{self._arrow(one)} -m recent --name {sep} --rcheck --seconds {self.port.affinity} "
+                    f"--reap -j {sep}"
+                )
         for at, one in enumerate(endpoints):
             # Of those that are left, each has the same chance: 1/n, 1/(n-1), ..., and the last takes the rest.
             chance = f" -m statistic --mode random --probability {1 / (last + 1 - at):.10f}" if at < last else ""
@@ -202,4 +230,5 @@ class Writer:
         self.text.nat_rules += (
             f"-A {sep}{comment} -s {self._source(endpoint)} -j {MASQ}",
             f"-A {sep}{comment}{remember} -m {self.protocol} -p {self.protocol} -j DNAT --to-destination "
-            f"{endpoint.text}")
+            f"{endpoint.text}",
+        )

@@ -1,8 +1,8 @@
 """What kube-proxy puts beside its restore text: jumps from the built-in chains, and canaries; and the whole as a dump.
 
 The jumps are made by `iptables -I`, each before what is there, in the order of JUMPS: so they stand in a chain in
-the reverse order (proxier.go, `iptablesJumpChains`, `iptablesKubeletJumpChains`). A canary is an empty chain: when it is gone,
-somebody has flushed the tables.
+the reverse order (proxier.go, `iptablesJumpChains`, `iptablesKubeletJumpChains`). A canary is an empty chain: when
+it is gone, somebody has flushed the tables.
 """
 
 from __future__ import annotations
@@ -46,13 +46,19 @@ def setup(config: Config) -> str:
     for table in TABLES:
         own = [jump for jump in jumps if jump[0] == table]
         chains = dict.fromkeys(jump[4] for jump in own)
-        rules = [f"-I {chain} {test}" + (f'-m comment --comment "{comment}" ' if comment else "") + f"-j {target}"
-                 for _, chain, test, comment, target in own]
+        rules = [
+            f"-I {chain} {test}" + (f'-m comment --comment "{comment}" ' if comment else "") + f"-j {target}"
+            for _, chain, test, comment, target in own
+        ]
         parts += [f"*{table}", *(f":{chain} - [0:0]" for chain in (*chains, CANARY)), *rules, "COMMIT"]
     return "\n".join([*parts, ""])
 
 
 def saved(config: Config, restore_text: str) -> str:
     """What `iptables-save` prints on a node where kube-proxy has made both its parts."""
-    made = iptables.Ruleset().restore(setup(config), noflush=True, name="setup").restore(restore_text, noflush=True, name="restore")
+    made = (
+        iptables.Ruleset()
+        .restore(setup(config), noflush=True, name="setup")
+        .restore(restore_text, noflush=True, name="restore")
+    )
     return str(made.normal())

@@ -19,8 +19,8 @@ UNTESTED = "has no test"
 
 # 0: without these there is no story. 1: who received and who answered. 2: the rules on the way to a decision whose
 # tests the packet passed, and the one that marked it: they say why it was made. 3: what is remembered for the reply,
-# and that nothing matched. 4: the rules on the way that have no test. 5: what is done again to later packets. 6: where the
-# packet goes with its new address.
+# and that nothing matched. 4: the rules on the way that have no test. 5: what is done again to later packets. 6:
+# where the packet goes with its new address.
 ESSENCE, MEETING, REASON, MEMORY, PATH, AGAIN, WAY = range(7)
 PLAIN = {"SEND": ESSENCE, "DROP": ESSENCE, "REJECT": ESSENCE, "DELIVER": MEETING, "ANSWER": MEETING}
 

@@ -24,11 +24,22 @@ def items() -> list[dict]:
     found: list[dict] = []
     for n in range(SERVICES):
         name, low = f"service-{n}", f"{n // 256}.{n % 256}"
-        found.append({"kind": "Service", "metadata": {"namespace": "default", "name": name},
-                      "spec": {"clusterIP": f"10.96.{low}", "ports": [{"name": "http", "port": 80}]}})
-        found.append({"kind": "EndpointSlice", "metadata": {"namespace": "default", "name": name, "labels": {LABEL: name}},
-                      "addressType": "IPv4", "ports": [{"name": "http", "port": 8080}],
-                      "endpoints": [{"addresses": [f"10.{i}.{low}"]} for i in range(1, ENDPOINTS + 1)]})
+        found.append(
+            {
+                "kind": "Service",
+                "metadata": {"namespace": "default", "name": name},
+                "spec": {"clusterIP": f"10.96.{low}", "ports": [{"name": "http", "port": 80}]},
+            }
+        )
+        found.append(
+            {
+                "kind": "EndpointSlice",
+                "metadata": {"namespace": "default", "name": name, "labels": {LABEL: name}},
+                "addressType": "IPv4",
+                "ports": [{"name": "http", "port": 8080}],
+                "endpoints": [{"addresses": [f"10.{i}.{low}"]} for i in range(1, ENDPOINTS + 1)],
+            }
+        )
     return found
 
 
@@ -48,10 +59,12 @@ def main() -> None:
     cluster, config = read_objects(items()), Config(Node("worker1"), pod_cidr("10.244.0.0/16"))
     pairs = [(timed(lambda: Proxier(config).sync(cluster)), timed(hashing)) for _ in range(ROUNDS)]
     ratios = sorted(ours / theirs for ours, theirs in pairs)
-    print(f"restore text for {SERVICES:,} Services of {ENDPOINTS} endpoints: {ratios[ROUNDS // 2]:.2f} times the "
-          f"hashing "
-          f"(from {ratios[0]:.2f} to {ratios[-1]:.2f} in {ROUNDS} rounds; the hashing took "
-          f"{min(b for _, b in pairs):.2f} s)")
+    print(
+        f"restore text for {SERVICES:,} Services of {ENDPOINTS} endpoints: {ratios[ROUNDS // 2]:.2f} times the "
+        f"hashing "
+        f"(from {ratios[0]:.2f} to {ratios[-1]:.2f} in {ROUNDS} rounds; the hashing took "
+        f"{min(b for _, b in pairs):.2f} s)"
+    )
 
 
 if __name__ == "__main__":

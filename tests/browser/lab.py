@@ -181,7 +181,8 @@ def show_cell(page: "Page", words: str) -> None:
 def set_theme(page: "Page", name: str) -> None:
     """Change JupyterLab's theme ("JupyterLab Dark") and wait until the page has it."""
     page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", name)
-    page.wait_for_function("dark => (document.body.dataset.jpThemeLight === 'false') === dark", arg=name.endswith("Dark"))
+    page.wait_for_function("dark => (document.body.dataset.jpThemeLight === 'false') === dark",
+                           arg=name.endswith("Dark"))
 
 
 def open_stepper(page: "Page") -> None:

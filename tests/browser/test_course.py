@@ -14,7 +14,17 @@ from axe_playwright_python.sync_playwright import Axe
 from k8slab.course.catalogue import UNITS
 from k8slab.course.exercise import Exercise
 from tests.browser.conftest import NOTEBOOKS
-from tests.browser.lab import Server, Watch, copy_notebooks, jupyterlab, open_notebook, run_all, set_theme, show_cell, wrong_cells
+from tests.browser.lab import (
+    Server,
+    Watch,
+    copy_notebooks,
+    jupyterlab,
+    open_notebook,
+    run_all,
+    set_theme,
+    show_cell,
+    wrong_cells,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -25,38 +35,57 @@ FILES = {path.name[:2]: path.name for path in NOTEBOOKS.glob("[0-9][0-9]-*.ipynb
 # The cell as a learner changes it: exercise → what stands above its last line, wrong and right.
 EDITS = {
     "range": ('answer = "10.96.0.1"', 'answer = "10.43.0.1"'),
-    "cut": ('answer = "iptables -A FORWARD -d 10.96.0.1 -j DROP"', 'answer = "iptables -t nat -F '
-                                                                   'KUBE-SVC-NPX46M4PTMTKRN6Y"'),
-    "first": ('answer = "iptables -t nat -A OUTPUT -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination '
-              '10.106.175.128:6443"',
-              'answer = "iptables -t nat -A PREROUTING -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination '
-              '10.106.175.128:6443"'),
-    "six": ('rule = "-d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination 10.106.175.128:6443"\n'
-            'answer = f"iptables -t nat -A PREROUTING {rule}"',
-            'answer = f"iptables -t nat -A PREROUTING {rule}\\niptables -t nat -A OUTPUT {rule}"'),
-    "mend": ('broken.run("worker1", "iptables -t nat -A PREROUTING -p tcp -j ACCEPT")',
-             'broken.run("worker1", "iptables -t nat -D PREROUTING 1")'),
-    "forge": ('answer = IP(src="10.96.0.1", dst="10.244.1.5") / TCP(sport=443, dport=50000, flags="SA")',
-              'answer = IP(src="10.106.175.128", dst="10.244.1.5") / TCP(sport=6443, dport=50000, flags="SA")'),
+    "cut": (
+        'answer = "iptables -A FORWARD -d 10.96.0.1 -j DROP"',
+        'answer = "iptables -t nat -F KUBE-SVC-NPX46M4PTMTKRN6Y"',
+    ),
+    "first": (
+        'answer = "iptables -t nat -A OUTPUT -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination '
+        '10.106.175.128:6443"',
+        'answer = "iptables -t nat -A PREROUTING -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination '
+        '10.106.175.128:6443"',
+    ),
+    "six": (
+        'rule = "-d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination 10.106.175.128:6443"\n'
+        'answer = f"iptables -t nat -A PREROUTING {rule}"',
+        'answer = f"iptables -t nat -A PREROUTING {rule}\\niptables -t nat -A OUTPUT {rule}"',
+    ),
+    "mend": (
+        'broken.run("worker1", "iptables -t nat -A PREROUTING -p tcp -j ACCEPT")',
+        'broken.run("worker1", "iptables -t nat -D PREROUTING 1")',
+    ),
+    "forge": (
+        'answer = IP(src="10.96.0.1", dst="10.244.1.5") / TCP(sport=443, dport=50000, flags="SA")',
+        'answer = IP(src="10.106.175.128", dst="10.244.1.5") / TCP(sport=6443, dport=50000, flags="SA")',
+    ),
     "fair": ("answer = [0.25, 0.25, 0.25]", "answer = [1 / 4, 1 / 3, 1 / 2]"),
-    "dead": ('broken.run("worker1", "iptables -t nat -R KUBE-SVC-NPX46M4PTMTKRN6Y 4 -j KUBE-SEP-WH6WG5QKJ22KECSU")',
-             'broken.run("worker1", "iptables -t nat -R KUBE-SVC-NPX46M4PTMTKRN6Y 4 -j KUBE-SEP-VDNPK4CXOQDGPWFC")\n'
-             'broken.run("worker1", "iptables -t nat -R KUBE-SVC-NPX46M4PTMTKRN6Y 3 -m statistic --mode random '
-             '--probability 0.75 -j KUBE-SEP-WH6WG5QKJ22KECSU")\n'
-             'broken.run("worker1", "iptables -t nat -R KUBE-SVC-NPX46M4PTMTKRN6Y 2 -m statistic --mode random '
-             '--probability 0.33333333333 -j KUBE-SEP-VDNPK4CXOQDGPWFC")'),
-    "mask": ('answer = "iptables -t nat -I POSTROUTING -s 10.244.1.7 -j MASQUERADE"',
-             'answer = "iptables -t nat -I KUBE-SVC-NPX46M4PTMTKRN6Y -s 10.244.1.7 -j KUBE-MARK-MASQ"'),
-    "hairpin": ('broken.run("worker1", "iptables -t nat -A KUBE-SEP-UGQTAJUJOQJVZIEC -s 10.244.1.7 -j KUBE-MARK-MASQ")',
-                'broken.run("worker1", "iptables -t nat -I KUBE-SEP-UGQTAJUJOQJVZIEC -s 10.244.1.7 -j '
-                'KUBE-MARK-MASQ")'),
-    "names": ("def chain(namespace, service, port, protocol):\n    return 'KUBE-SVC-X'",
-              "def chain(namespace, service, port, protocol):\n    text = f'{namespace}/{service}:{port}{protocol}'\n"
-              "    digest = base64.b32encode(hashlib.sha256(text.encode()).digest()).decode()\n    return "
-              "'KUBE-SVC-' + digest[:16]"),
-    "stale": ('broken.run("worker1", "iptables -t nat -I PREROUTING -p udp -d 10.96.0.10 -j DNAT --to-destination '
-              '10.244.0.3:53")',
-              'broken.run("worker1", "iptables -t nat -D PREROUTING 1"); broken.run("worker1", "conntrack -D -p udp")'),
+    "dead": (
+        'broken.run("worker1", "iptables -t nat -R KUBE-SVC-NPX46M4PTMTKRN6Y 4 -j KUBE-SEP-WH6WG5QKJ22KECSU")',
+        'broken.run("worker1", "iptables -t nat -R KUBE-SVC-NPX46M4PTMTKRN6Y 4 -j KUBE-SEP-VDNPK4CXOQDGPWFC")\n'
+        'broken.run("worker1", "iptables -t nat -R KUBE-SVC-NPX46M4PTMTKRN6Y 3 -m statistic --mode random '
+        '--probability 0.75 -j KUBE-SEP-WH6WG5QKJ22KECSU")\n'
+        'broken.run("worker1", "iptables -t nat -R KUBE-SVC-NPX46M4PTMTKRN6Y 2 -m statistic --mode random '
+        '--probability 0.33333333333 -j KUBE-SEP-VDNPK4CXOQDGPWFC")',
+    ),
+    "mask": (
+        'answer = "iptables -t nat -I POSTROUTING -s 10.244.1.7 -j MASQUERADE"',
+        'answer = "iptables -t nat -I KUBE-SVC-NPX46M4PTMTKRN6Y -s 10.244.1.7 -j KUBE-MARK-MASQ"',
+    ),
+    "hairpin": (
+        'broken.run("worker1", "iptables -t nat -A KUBE-SEP-UGQTAJUJOQJVZIEC -s 10.244.1.7 -j KUBE-MARK-MASQ")',
+        'broken.run("worker1", "iptables -t nat -I KUBE-SEP-UGQTAJUJOQJVZIEC -s 10.244.1.7 -j KUBE-MARK-MASQ")',
+    ),
+    "names": (
+        "def chain(namespace, service, port, protocol):\n    return 'KUBE-SVC-X'",
+        "def chain(namespace, service, port, protocol):\n    text = f'{namespace}/{service}:{port}{protocol}'\n"
+        "    digest = base64.b32encode(hashlib.sha256(text.encode()).digest()).decode()\n    return "
+        "'KUBE-SVC-' + digest[:16]",
+    ),
+    "stale": (
+        'broken.run("worker1", "iptables -t nat -I PREROUTING -p udp -d 10.96.0.10 -j DNAT --to-destination '
+        '10.244.0.3:53")',
+        'broken.run("worker1", "iptables -t nat -D PREROUTING 1"); broken.run("worker1", "conntrack -D -p udp")',
+    ),
 }
 CHANGE_AND_RUN = """async ([words, above]) => {
   const notebook = window.jupyterapp.shell.currentWidget.content, model = notebook.activeCell.model.sharedModel;
@@ -81,8 +110,11 @@ class Desk:
 
     def has(self, words: str) -> bool:
         """Whether a cell holds these words."""
-        return self.page.evaluate("words => window.jupyterapp.shell.currentWidget.content.widgets.some(cell => "
-                                  "cell.model.sharedModel.getSource().includes(words))", words)
+        return self.page.evaluate(
+            "words => window.jupyterapp.shell.currentWidget.content.widgets.some(cell => "
+            "cell.model.sharedModel.getSource().includes(words))",
+            words,
+        )
 
     def kept(self) -> dict:
         file = self.folder / "k8slab-progress.json"
@@ -90,7 +122,9 @@ class Desk:
 
 
 @pytest.fixture(scope="module", params=sorted(FILES))
-def desk(request: pytest.FixtureRequest, browser: "Browser", tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Desk]]:
+def desk(
+    request: pytest.FixtureRequest, browser: "Browser", tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Desk]]:
     """A unit in a folder of its own, after Run All."""
     folder = copy_notebooks(NOTEBOOKS, tmp_path_factory.mktemp("course"))
     with jupyterlab(folder) as server:
@@ -135,7 +169,7 @@ def test_every_choice_of_the_quiz_is_answered(desk: tuple[str, Desk]) -> None:
     number, at = desk
     panel = at.panel("unit.quiz()")
     for question in UNITS[number].quiz.questions:
-        for choice in sorted(question.choices, key=lambda one: one == question.right):      # the right one last
+        for choice in sorted(question.choices, key=lambda one: one == question.right):  # the right one last
             panel.get_by_role("radio", name=choice, exact=True).check()
             verdict = "Right." if choice == question.right else "Not so."
             panel.get_by_text(f"{verdict} {question.choices[choice][:20].split('`')[0]}").first.wait_for()
@@ -187,18 +221,27 @@ def test_axe_finds_nothing_serious(desk: tuple[str, Desk], theme: str) -> None:
     for words in ("unit.predict(", "unit.order(", "unit.check(", "unit.quiz()"):
         if at.has(words):
             at.panel(words).first.wait_for()
-            found = Axe().run(at.page, context={"include": [[".jp-Cell.jp-mod-active "
-                                                             ".k8slab-course"]]}, options={}).response
+            found = (
+                Axe()
+                .run(at.page, context={"include": [[".jp-Cell.jp-mod-active .k8slab-course"]]}, options={})
+                .response
+            )
             assert found["passes"]
-            serious = [(rule["id"], node["html"][:200]) for rule in found["violations"] for node in rule["nodes"]
-                       if rule["impact"] in ("serious", "critical")]
+            serious = [
+                (rule["id"], node["html"][:200])
+                for rule in found["violations"]
+                for node in rule["nodes"]
+                if rule["impact"] in ("serious", "critical")
+            ]
             assert serious == [], words
 
 
 def test_after_a_new_kernel_the_answers_are_there(desk: tuple[str, Desk]) -> None:
     number, at = desk
-    at.page.evaluate("async () => { const panel = window.jupyterapp.shell.currentWidget;"
-                     " await panel.sessionContext.restartKernel(); await panel.sessionContext.session.kernel.info }")
+    at.page.evaluate(
+        "async () => { const panel = window.jupyterapp.shell.currentWidget;"
+        " await panel.sessionContext.restartKernel(); await panel.sessionContext.session.kernel.info }"
+    )
     run_all(at.page)
     question, prediction = UNITS[number].quiz.questions[0], UNITS[number].predictions[0]
     panel = at.panel("unit.quiz()")

@@ -30,11 +30,13 @@ WIDE = "iptables -t nat -A {} -d 10.96.0.1 -j DNAT --to-destination 10.106.175.1
 NARROW = f"iptables -t nat -A {{}} {TRANSLATE}"
 BOTH = f"{NARROW.format('PREROUTING')}\n{NARROW.format('OUTPUT')}"
 PORTLESS = "iptables -t nat -A PREROUTING -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination 10.106.175.128"
-NEW, LEAVE, ON, DNAT = ("-t nat -N SVC", "-t nat -A PREROUTING -s 10.244.1.7 -j RETURN",
-                        "-t nat -A PREROUTING -d 10.96.0.1 -p tcp --dport 443 -j SVC",
-                        "-t nat -A SVC -p tcp -j DNAT --to-destination 10.106.175.128:6443")
+NEW, LEAVE, ON, DNAT = (
+    "-t nat -N SVC",
+    "-t nat -A PREROUTING -s 10.244.1.7 -j RETURN",
+    "-t nat -A PREROUTING -d 10.96.0.1 -p tcp --dport 443 -j SVC",
+    "-t nat -A SVC -p tcp -j DNAT --to-destination 10.106.175.128:6443",
+)
 SYN_ACK = {"src": "10.106.175.128", "dst": "10.244.1.5", "sport": 6443, "dport": 50000, "flags": "SA"}
-
 
 
 def named(namespace: str, service: str, port: str, protocol: str) -> str:
@@ -46,98 +48,181 @@ ANSWERS: dict[tuple[str, str], Answers] = {
     ("00", "range"): Answers(
         right=(" 10.43.0.1 ",),
         foreseen=("10.96.0.1", "10.43.0.0"),
-        others=(("10.43.0.10", "what came back was"), ("ten dot one", "no IPv4 address"))),
+        others=(("10.43.0.10", "what came back was"), ("ten dot one", "no IPv4 address")),
+    ),
     ("01", "stations"): Answers(
-        others=((list(reversed(OUTWARD)), "The first 0 of 6"), (list(OUTWARD)[:3], "each of the stations once"))),
+        others=((list(reversed(OUTWARD)), "The first 0 of 6"), (list(OUTWARD)[:3], "each of the stations once"))
+    ),
     ("01", "cut"): Answers(
-        right=("iptables -t nat -F KUBE-SEP-VDNPK4CXOQDGPWFC", "iptables -t nat -D KUBE-SERVICES 1",
-               "iptables -t nat -I KUBE-SERVICES -d 10.96.0.1 -j RETURN"),
-        foreseen=("iptables -A FORWARD -d 10.96.0.1 -j DROP", "iptables -P FORWARD DROP",
-                  "iptables -I FORWARD -d 10.106.175.128 -j DROP"),
-        others=(("iptables -t nat -F KUBE-SVC-X", "refuses command 1"),
-                ("iptables -t nat -A KUBE-SERVICES -j RETURN", "It met worker1"))),
+        right=(
+            "iptables -t nat -F KUBE-SEP-VDNPK4CXOQDGPWFC",
+            "iptables -t nat -D KUBE-SERVICES 1",
+            "iptables -t nat -I KUBE-SERVICES -d 10.96.0.1 -j RETURN",
+        ),
+        foreseen=(
+            "iptables -A FORWARD -d 10.96.0.1 -j DROP",
+            "iptables -P FORWARD DROP",
+            "iptables -I FORWARD -d 10.106.175.128 -j DROP",
+        ),
+        others=(
+            ("iptables -t nat -F KUBE-SVC-X", "refuses command 1"),
+            ("iptables -t nat -A KUBE-SERVICES -j RETURN", "It met worker1"),
+        ),
+    ),
     ("04", "first"): Answers(
         right=("iptables -t nat -I PREROUTING -p tcp -d 10.96.0.1/32 --dport 443 -j DNAT --to 10.106.175.128:6443",),
         foreseen=(PORTLESS, WIDE.format("PREROUTING").replace("-j", "-p tcp -j"), NARROW.format("OUTPUT")),
-        others=((NARROW.format("PREROUTING").replace("443", "444"), "destination port is 443, the rule wants 444"),
-                (NARROW.format("PREROUTING").replace("nat", "____"), "There is still a blank"))),
+        others=(
+            (NARROW.format("PREROUTING").replace("443", "444"), "destination port is 443, the rule wants 444"),
+            (NARROW.format("PREROUTING").replace("nat", "____"), "There is still a blank"),
+        ),
+    ),
     ("04", "six"): Answers(
-        right=(BOTH.replace("-A", "-I"), "iptables -t nat -N S\n" + BOTH.replace(TRANSLATE, "-d 10.96.0.1 -p tcp "
-                                                                                            "--dport 443 -j S")
-               + "\niptables -t nat -A S -p tcp -j DNAT --to-destination 10.106.175.128:6443"),
-        foreseen=(BOTH.replace(":6443", ""), WIDE.replace("-j", "-p tcp -j").format("PREROUTING"),
-                  NARROW.format("PREROUTING"), NARROW.format("OUTPUT"), NARROW.format("POSTROUTING")
-                  .replace("DNAT --to-destination 10.106.175.128:6443", "ACCEPT")),
-        others=((NARROW.format("POSTROUTING"), "refuses command 1"),
-                (BOTH.replace("10.106.175.128", "10.106.175.131"), "should be 10.106.175.128:6443"))),
+        right=(
+            BOTH.replace("-A", "-I"),
+            "iptables -t nat -N S\n"
+            + BOTH.replace(TRANSLATE, "-d 10.96.0.1 -p tcp --dport 443 -j S")
+            + "\niptables -t nat -A S -p tcp -j DNAT --to-destination 10.106.175.128:6443",
+        ),
+        foreseen=(
+            BOTH.replace(":6443", ""),
+            WIDE.replace("-j", "-p tcp -j").format("PREROUTING"),
+            NARROW.format("PREROUTING"),
+            NARROW.format("OUTPUT"),
+            NARROW.format("POSTROUTING").replace("DNAT --to-destination 10.106.175.128:6443", "ACCEPT"),
+        ),
+        others=(
+            (NARROW.format("POSTROUTING"), "refuses command 1"),
+            (BOTH.replace("10.106.175.128", "10.106.175.131"), "should be 10.106.175.128:6443"),
+        ),
+    ),
     ("04", "order"): Answers(
         right=([NEW, DNAT, LEAVE, ON], [LEAVE, NEW, ON, DNAT]),
         foreseen=([NEW, ON, LEAVE, DNAT],),
-        others=(([ON, NEW, LEAVE, DNAT], "does not take this answer"), ([NEW, LEAVE], "each of the rules once"))),
+        others=(([ON, NEW, LEAVE, DNAT], "does not take this answer"), ([NEW, LEAVE], "each of the rules once")),
+    ),
     ("04", "mend"): Answers(
-        right=(f"iptables -t nat -I PREROUTING {TRANSLATE}", "iptables -t nat -D PREROUTING -d 10.96.0.0/16 -j ACCEPT",
-               "iptables -t nat -R PREROUTING 1 -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination "
-               "10.106.175.128:6443"),
-        foreseen=("iptables -t nat -I PREROUTING -p tcp -j DNAT --to-destination "
-                  "10.106.175.128:6443", NARROW.format("PREROUTING")),
-        others=(("iptables -t nat -F PREROUTING", "1 of 3 packets go"),
-                ("iptables -t nat -I PREROUTING -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination "
-                 "10.106.175.131:6443",
-                 "should be 10.106.175.128:6443"))),
+        right=(
+            f"iptables -t nat -I PREROUTING {TRANSLATE}",
+            "iptables -t nat -D PREROUTING -d 10.96.0.0/16 -j ACCEPT",
+            "iptables -t nat -R PREROUTING 1 -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination "
+            "10.106.175.128:6443",
+        ),
+        foreseen=(
+            "iptables -t nat -I PREROUTING -p tcp -j DNAT --to-destination 10.106.175.128:6443",
+            NARROW.format("PREROUTING"),
+        ),
+        others=(
+            ("iptables -t nat -F PREROUTING", "1 of 3 packets go"),
+            (
+                "iptables -t nat -I PREROUTING -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination "
+                "10.106.175.131:6443",
+                "should be 10.106.175.128:6443",
+            ),
+        ),
+    ),
     ("05", "way-home"): Answers(
-        others=((list(reversed(HOMEWARD)), "The first 0 of 6"), ("PREROUTING", "each of the stations once"))),
+        others=((list(reversed(HOMEWARD)), "The first 0 of 6"), ("PREROUTING", "each of the stations once"))
+    ),
     ("05", "forge"): Answers(
         right=(SYN_ACK | {"ttl": 10},),
-        foreseen=(SYN_ACK | {"src": "10.96.0.1", "sport": 443}, SYN_ACK | {"sport": 443}, SYN_ACK | {"dport": 443},
-                  SYN_ACK | {"flags": "S"}),
-        others=((SYN_ACK | {"src": "10.106.175.131"}, "it was sent from 10.106.175.131:6443"),
-                (SYN_ACK | {"sport": 6444}, "it was sent from 10.106.175.128:6444"))),
+        foreseen=(
+            SYN_ACK | {"src": "10.96.0.1", "sport": 443},
+            SYN_ACK | {"sport": 443},
+            SYN_ACK | {"dport": 443},
+            SYN_ACK | {"flags": "S"},
+        ),
+        others=(
+            (SYN_ACK | {"src": "10.106.175.131"}, "it was sent from 10.106.175.131:6443"),
+            (SYN_ACK | {"sport": 6444}, "it was sent from 10.106.175.128:6444"),
+        ),
+    ),
     ("06", "names"): Answers(
         right=(named,),
-        others=((lambda n, s, p, proto: named(n, s, p, proto.upper()), "the protocol goes in with small letters"),
-                (lambda n, s, p, proto: service_chain(f"{n}/{s}", proto), "the port's name is missing"),
-                (lambda n, s, p, proto: named(n, s, p, "") , "the protocol is missing"),
-                (lambda n, s, p, proto: named(n, s, p, proto)[9:], "the prefix `KUBE-SVC-` is missing"),
-                (lambda n, s, p, proto: named(n, s, p, proto) + "A", "it has 26 characters"),
-                (lambda n, s, p, proto: 1 / 0, "raised ZeroDivisionError"), (lambda n: n, "raised TypeError"),
-                (lambda n, s, p, proto: 7, "gave 7"), ("KUBE-SVC-NPX46M4PTMTKRN6Y", "A function is wanted"))),
+        others=(
+            (lambda n, s, p, proto: named(n, s, p, proto.upper()), "the protocol goes in with small letters"),
+            (lambda n, s, p, proto: service_chain(f"{n}/{s}", proto), "the port's name is missing"),
+            (lambda n, s, p, proto: named(n, s, p, ""), "the protocol is missing"),
+            (lambda n, s, p, proto: named(n, s, p, proto)[9:], "the prefix `KUBE-SVC-` is missing"),
+            (lambda n, s, p, proto: named(n, s, p, proto) + "A", "it has 26 characters"),
+            (lambda n, s, p, proto: 1 / 0, "raised ZeroDivisionError"),
+            (lambda n: n, "raised TypeError"),
+            (lambda n, s, p, proto: 7, "gave 7"),
+            ("KUBE-SVC-NPX46M4PTMTKRN6Y", "A function is wanted"),
+        ),
+    ),
     ("06", "dns-way"): Answers(
-        others=((list(reversed(TO_DNS)), "The first"), (list(TO_DNS)[:2], "each of the stations once"))),
+        others=((list(reversed(TO_DNS)), "The first"), (list(TO_DNS)[:2], "each of the stations once"))
+    ),
     ("07", "mask"): Answers(
-        right=("iptables -t nat -I KUBE-SERVICES -s 10.244.1.7 -d 10.96.0.1 -j KUBE-MARK-MASQ",
-               "iptables -t mangle -A PREROUTING -s 10.244.1.7 -d 10.96.0.1 -j MARK --set-mark 1\n"
-               "iptables -t nat -I POSTROUTING -m mark --mark 1 -j MASQUERADE",
-               "iptables -t nat -I POSTROUTING -s 10.244.1.7 -m conntrack --ctorigdst 10.96.0.1 -j MASQUERADE"),
-        foreseen=("iptables -t nat -I POSTROUTING -s 10.244.1.7 -d 10.106.175.128 -j MASQUERADE",
-                  "iptables -t nat -I KUBE-SVC-NPX46M4PTMTKRN6Y -j KUBE-MARK-MASQ",
-                  "iptables -t nat -I POSTROUTING -s 10.244.1.7 -d 10.96.0.1 -j MASQUERADE"),
-        others=(("iptables -t nat -I PREROUTING -s 10.244.1.7 -j MASQUERADE", "refuses command 1"),
-                ("iptables -t nat -I KUBE-SVC-NPX46M4PTMTKRN6Y -s 10.244.1.8 -j KUBE-MARK-MASQ", "should be "
-                                                                                                 "10.106.175.131"))),
+        right=(
+            "iptables -t nat -I KUBE-SERVICES -s 10.244.1.7 -d 10.96.0.1 -j KUBE-MARK-MASQ",
+            "iptables -t mangle -A PREROUTING -s 10.244.1.7 -d 10.96.0.1 -j MARK --set-mark 1\n"
+            "iptables -t nat -I POSTROUTING -m mark --mark 1 -j MASQUERADE",
+            "iptables -t nat -I POSTROUTING -s 10.244.1.7 -m conntrack --ctorigdst 10.96.0.1 -j MASQUERADE",
+        ),
+        foreseen=(
+            "iptables -t nat -I POSTROUTING -s 10.244.1.7 -d 10.106.175.128 -j MASQUERADE",
+            "iptables -t nat -I KUBE-SVC-NPX46M4PTMTKRN6Y -j KUBE-MARK-MASQ",
+            "iptables -t nat -I POSTROUTING -s 10.244.1.7 -d 10.96.0.1 -j MASQUERADE",
+        ),
+        others=(
+            ("iptables -t nat -I PREROUTING -s 10.244.1.7 -j MASQUERADE", "refuses command 1"),
+            (
+                "iptables -t nat -I KUBE-SVC-NPX46M4PTMTKRN6Y -s 10.244.1.8 -j KUBE-MARK-MASQ",
+                "should be 10.106.175.131",
+            ),
+        ),
+    ),
     ("07", "hairpin"): Answers(
-        right=("iptables -t nat -I KUBE-SERVICES -s 10.244.1.7 -d 10.96.12.34 -j KUBE-MARK-MASQ",
-               "iptables -t nat -I POSTROUTING -s 10.244.1.7 -d 10.244.1.7 -j MASQUERADE"),
-        foreseen=("iptables -t nat -I KUBE-SEP-UGQTAJUJOQJVZIEC -j KUBE-MARK-MASQ",
-                  "iptables -t nat -A KUBE-SEP-UGQTAJUJOQJVZIEC -s 10.244.1.7 -j KUBE-MARK-MASQ"),
-        others=(("iptables -t nat -F KUBE-SERVICES", "blackhole 10.96.0.0/16"),
-                ("iptables -I FORWARD -d 10.244.1.7 -j DROP", "-j DROP"))),
+        right=(
+            "iptables -t nat -I KUBE-SERVICES -s 10.244.1.7 -d 10.96.12.34 -j KUBE-MARK-MASQ",
+            "iptables -t nat -I POSTROUTING -s 10.244.1.7 -d 10.244.1.7 -j MASQUERADE",
+        ),
+        foreseen=(
+            "iptables -t nat -I KUBE-SEP-UGQTAJUJOQJVZIEC -j KUBE-MARK-MASQ",
+            "iptables -t nat -A KUBE-SEP-UGQTAJUJOQJVZIEC -s 10.244.1.7 -j KUBE-MARK-MASQ",
+        ),
+        others=(
+            ("iptables -t nat -F KUBE-SERVICES", "blackhole 10.96.0.0/16"),
+            ("iptables -I FORWARD -d 10.244.1.7 -j DROP", "-j DROP"),
+        ),
+    ),
     ("08", "fair"): Answers(
         right=((0.25, 0.33333333, 0.5), [Fraction(1, 4), Fraction(1, 3), Fraction(1, 2)]),
-        others=(([0.25, 0.25, 0.25], "a quarter of all to them"), ([0.5, 0.5, 0.5], "half of what has "
-                                                                                    "come"), ([0.25, 0.33, 0.5], "1 of 4 servers"),
-                ([0.25], "Three probabilities"), ([0.25, 1.5, 0.5], "from 0 to 1"), ("1/4", "A list of numbers"))),
+        others=(
+            ([0.25, 0.25, 0.25], "a quarter of all to them"),
+            ([0.5, 0.5, 0.5], "half of what has come"),
+            ([0.25, 0.33, 0.5], "1 of 4 servers"),
+            ([0.25], "Three probabilities"),
+            ([0.25, 1.5, 0.5], "from 0 to 1"),
+            ("1/4", "A list of numbers"),
+        ),
+    ),
     ("08", "dead"): Answers(
-        right=("iptables -t nat -D KUBE-SVC-NPX46M4PTMTKRN6Y 4\niptables -t nat -D KUBE-SVC-NPX46M4PTMTKRN6Y 2\n"
-               "iptables -t nat -A KUBE-SVC-NPX46M4PTMTKRN6Y -j KUBE-SEP-VDNPK4CXOQDGPWFC",),
-        others=(("iptables -t nat -D KUBE-SVC-NPX46M4PTMTKRN6Y 4", "find no rule any more"),
-                ("iptables -t nat -R KUBE-SVC-NPX46M4PTMTKRN6Y 4 -j KUBE-SEP-WH6WG5QKJ22KECSU", "10.106.175.129 gets "
-                                                                                                "0.667"),
-                ("iptables -t nat -R KUBE-SVC-NPX46M4PTMTKRN6Y 3 -m statistic --mode random --probability 0.6 -j "
-                 "KUBE-SEP-WH6WG5QKJ22KECSU",
-                 "10.106.175.130 does not answer"))),
+        right=(
+            "iptables -t nat -D KUBE-SVC-NPX46M4PTMTKRN6Y 4\niptables -t nat -D KUBE-SVC-NPX46M4PTMTKRN6Y 2\n"
+            "iptables -t nat -A KUBE-SVC-NPX46M4PTMTKRN6Y -j KUBE-SEP-VDNPK4CXOQDGPWFC",
+        ),
+        others=(
+            ("iptables -t nat -D KUBE-SVC-NPX46M4PTMTKRN6Y 4", "find no rule any more"),
+            (
+                "iptables -t nat -R KUBE-SVC-NPX46M4PTMTKRN6Y 4 -j KUBE-SEP-WH6WG5QKJ22KECSU",
+                "10.106.175.129 gets 0.667",
+            ),
+            (
+                "iptables -t nat -R KUBE-SVC-NPX46M4PTMTKRN6Y 3 -m statistic --mode random --probability 0.6 -j "
+                "KUBE-SEP-WH6WG5QKJ22KECSU",
+                "10.106.175.130 does not answer",
+            ),
+        ),
+    ),
     ("05", "stale"): Answers(
         right=("conntrack -F", "conntrack -D -s 10.244.1.5", "conntrack -D -r 10.244.0.2"),
         foreseen=("iptables -t nat -I PREROUTING -d 10.96.0.10 -p udp -j DNAT --to-destination 10.244.0.3:53",),
-        others=(("conntrack -F\niptables -I FORWARD -p udp -j DROP", "-j DROP"),
-                ("iptables -t nat -F KUBE-SERVICES\nconntrack -F", "its destination in the end was"))),
+        others=(
+            ("conntrack -F\niptables -I FORWARD -p udp -j DROP", "-j DROP"),
+            ("iptables -t nat -F KUBE-SERVICES\nconntrack -F", "its destination in the end was"),
+        ),
+    ),
 }

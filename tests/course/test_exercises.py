@@ -17,6 +17,7 @@ def graded(exercise: Exercise, answer: object) -> Outcome:
     """Grade an answer as it stands in the tables: commands for a lab, fields for a packet."""
     if exercise.blank is None and isinstance(answer, dict):
         from scapy.layers.inet import IP, TCP
+
         header = {name: answer[name] for name in ("src", "dst", "ttl") if name in answer}
         answer = IP(**header) / TCP(**{name: value for name, value in answer.items() if name not in header})
     elif exercise.blank is None and isinstance(answer, str) and exercise.key in ("mend", "stale", "hairpin", "dead"):
@@ -35,6 +36,7 @@ def solved(exercise: Exercise) -> Outcome:
     import hashlib
 
     from scapy.layers.inet import IP, TCP
+
     if exercise.solution.startswith("def "):
         scope = {"base64": base64, "hashlib": hashlib}
         exec(exercise.solution, scope)
@@ -56,7 +58,12 @@ def test_every_exercise_has_its_answers() -> None:
 @exercises
 def test_untouched_is_not_attempted(place: tuple[str, str]) -> None:
     exercise = EXERCISES[place]
-    for blank in (exercise.blank, None, ..., *([f"\n{exercise.blank}\n  # a note"] if isinstance(exercise.blank, str) else [])):
+    for blank in (
+        exercise.blank,
+        None,
+        ...,
+        *([f"\n{exercise.blank}\n  # a note"] if isinstance(exercise.blank, str) else []),
+    ):
         assert exercise.grade(blank) == Outcome(NOT_ATTEMPTED, exercise.asks)
 
 
@@ -77,23 +84,31 @@ def test_other_right_answers_pass(place: tuple[str, str], answer: object) -> Non
     assert graded(EXERCISES[place], answer).kind == RIGHT, graded(EXERCISES[place], answer)
 
 
-@pytest.mark.parametrize(("place", "number"), [(place, number) for place in ANSWERS
-                                               for number in range(len(ANSWERS[place].foreseen))])
+@pytest.mark.parametrize(
+    ("place", "number"), [(place, number) for place in ANSWERS for number in range(len(ANSWERS[place].foreseen))]
+)
 def test_a_mistake_that_was_foreseen_has_its_own_hint(place: tuple[str, str], number: int) -> None:
     exercise = EXERCISES[place]
     outcome = graded(exercise, ANSWERS[place].foreseen[number])
     assert outcome.kind == NOT_YET and outcome.lines[0] == exercise.faults[number].says, outcome
 
 
-@pytest.mark.parametrize(("place", "answer", "words"), [(place, *other) for place in ANSWERS for other in ANSWERS[place].others])
-def test_a_mistake_that_was_not_foreseen_is_told_from_the_packet(place: tuple[str, str], answer: object, words: str) -> None:
+@pytest.mark.parametrize(
+    ("place", "answer", "words"), [(place, *other) for place in ANSWERS for other in ANSWERS[place].others]
+)
+def test_a_mistake_that_was_not_foreseen_is_told_from_the_packet(
+    place: tuple[str, str], answer: object, words: str
+) -> None:
     outcome = graded(EXERCISES[place], answer)
     assert outcome.kind in (NOT_YET, CANNOT_CHECK) and words in str(outcome), outcome
     assert not any(fault.says in outcome.lines for fault in EXERCISES[place].faults)
 
 
 @exercises
-@pytest.mark.parametrize("answer", [42, {"a": 1}, object(), b"x", 1.5, [1], ("x",), "iptables", "rm -rf /", "\x00", "____"],
-                         ids=lambda answer: type(answer).__name__ if type(answer) is object else repr(answer))
+@pytest.mark.parametrize(
+    "answer",
+    [42, {"a": 1}, object(), b"x", 1.5, [1], ("x",), "iptables", "rm -rf /", "\x00", "____"],
+    ids=lambda answer: type(answer).__name__ if type(answer) is object else repr(answer),
+)
 def test_no_answer_raises(place: tuple[str, str], answer: object) -> None:
     assert EXERCISES[place].grade(answer).kind in (NOT_YET, CANNOT_CHECK)

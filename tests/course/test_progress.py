@@ -43,8 +43,15 @@ def test_an_answer_is_kept_with_its_outcome_and_tries(store: Progress) -> None:
 def test_outputs_do_not_depend_on_it(store: Progress) -> None:
     def printed() -> list[str]:
         one = unit(store)
-        shown = [one.check("range", ""), one.check("range", "10.96.0.1"), one.quiz(), one.predict("owner"),
-                 one.fact("owner", "no host"), one.after("owner", 42), course.progress(store)]
+        shown = [
+            one.check("range", ""),
+            one.check("range", "10.96.0.1"),
+            one.quiz(),
+            one.predict("owner"),
+            one.fact("owner", "no host"),
+            one.after("owner", 42),
+            course.progress(store),
+        ]
         return [panel.text + panel.html for panel in shown]
 
     before = printed()
@@ -63,9 +70,19 @@ def test_reset_forgets_one_unit_and_keeps_the_file_as_it_was(store: Progress) ->
     assert store.path.with_name("progress.json.bak").read_bytes() == old
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 1}', '{"version": 2, "units": {}}', '{"version": 1, '
-                                                                                                  '"units": 3}',
-                                  '{"version": 1, "units": {"00": 3}}', "\x00\x01"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"version": 1}',
+        '{"version": 2, "units": {}}',
+        '{"version": 1, "units": 3}',
+        '{"version": 1, "units": {"00": 3}}',
+        "\x00\x01",
+    ],
+)
 def test_a_file_that_is_none_of_ours_is_told_and_left_alone(store: Progress, text: str) -> None:
     store.path.write_text(text)
     with pytest.raises(ProgressError, match="progress.json is not a progress file"):
@@ -89,8 +106,11 @@ def test_a_letter_copied_wrongly_is_noticed_nearly_always() -> None:
     ticks = [i % 3 == 0 for i in range(25)]
     code = ticks_code(ticks)
     letters = string.ascii_uppercase + "234567"
-    wrong = [code[:at] + letter + code[at + 1:] for at, letter in itertools.product(range(len(code)), letters)
-             if code[at] not in (letter, "-")]
+    wrong = [
+        code[:at] + letter + code[at + 1 :]
+        for at, letter in itertools.product(range(len(code)), letters)
+        if code[at] not in (letter, "-")
+    ]
     passed = 0
     for one in wrong:
         try:
@@ -117,8 +137,15 @@ def test_a_code_puts_back_ticks_and_takes_none_away(store: Progress, tmp_path: P
     assert sum(ticked(other)) == 2
 
 
-@pytest.mark.parametrize("ask", [lambda: course.unit("99"), lambda: course.unit("00").check("no", ""),
-                                 lambda: course.unit("04").order("six"), lambda: course.unit("04").predict("own", "x")])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: course.unit("99"),
+        lambda: course.unit("00").check("no", ""),
+        lambda: course.unit("04").order("six"),
+        lambda: course.unit("04").predict("own", "x"),
+    ],
+)
 def test_what_is_not_there_is_told_in_one_line(ask) -> None:
     with pytest.raises(CourseError) as caught:
         ask()

@@ -48,12 +48,22 @@ def test_opens_with_what_you_will_do_learn_and_need_and_the_minutes(number: str)
 @units
 def test_has_its_parts_in_order(number: str) -> None:
     headings = re.findall(r"^## (.*)$", prose(number), re.M)
-    wanted = ["Predict", "Run", "Investigate", "Change", "Build", "Three experiments", "Check", "In practice", "Further reading"]
+    wanted = [
+        "Predict",
+        "Run",
+        "Investigate",
+        "Change",
+        "Build",
+        "Three experiments",
+        "Check",
+        "In practice",
+        "Further reading",
+    ]
     places = [next((i for i, heading in enumerate(headings) if heading.startswith(part)), None) for part in wanted]
     assert None not in places, dict(zip(wanted, places))
-    assert [places[wanted.index(part)] for part in ("Three experiments", "Check", "In practice", "Further "
-                                                                                                 "reading")] == \
-        sorted(places[5:]) and places[0] < places[1] < places[5]
+    assert [
+        places[wanted.index(part)] for part in ("Three experiments", "Check", "In practice", "Further reading")
+    ] == sorted(places[5:]) and places[0] < places[1] < places[5]
     assert ("Warm-up" in headings) == bool(UNITS[number].warm_up)
 
 
@@ -115,17 +125,22 @@ def test_questions_are_whole(number: str) -> None:
     content = UNITS[number]
     assert 3 <= len(content.quiz.questions) <= 5 and len(set(content.ticks)) == len(content.ticks)
     for question in content.quiz.questions:
-        assert not any("`" in choice for choice in question.choices)      # a radio button's label is plain text
+        assert not any("`" in choice for choice in question.choices)  # a radio button's label is plain text
         assert question.right in question.choices and len(question.choices) >= 3 and all(question.choices.values())
-        assert [choice for choice in question.choices if question.verdict(choice).startswith("Right")] == [question.right]
+        assert [choice for choice in question.choices if question.verdict(choice).startswith("Right")] == [
+            question.right
+        ]
     assert not content.warm_up or len(content.warm_up) == 2 and all(other < number for other, _ in content.warm_up)
     assert len(unit(number).warm.questions) == len(content.warm_up)
 
 
 @units
 def test_the_lab_says_one_of_the_options_that_were_offered(number: str) -> None:
-    saved = "\n".join("".join(output.get("data", {}).get("text/plain", [])) for cell in cells(number, "code")
-                      for output in cell["outputs"])
+    saved = "\n".join(
+        "".join(output.get("data", {}).get("text/plain", []))
+        for cell in cells(number, "code")
+        for output in cell["outputs"]
+    )
     facts = re.findall(r"It was: (.*)", saved)
     assert len(facts) == len(UNITS[number].predictions)
     assert all(fact in option for fact, option in zip(facts, (p.options for p in UNITS[number].predictions)))

@@ -1,6 +1,6 @@
 """What a real kube-proxy wrote, beside what ours writes.
 
-    python -m tests.kubeproxy.golden        prints how many of the recorded clusters are equal
+python -m tests.kubeproxy.golden        prints how many of the recorded clusters are equal
 """
 
 from __future__ import annotations

@@ -12,10 +12,11 @@ from tests.kubeproxy.golden import CONFIG, NAMES, in_order, objects, ours, recor
 LABEL = "kubernetes.io/service-name"
 ARTICLE = (
     '-A KUBE-SERVICES -d 10.96.0.1/32 -p tcp -m comment --comment "default/kubernetes:https cluster IP" -m tcp '
-    '--dport 443 -j KUBE-SVC-NPX46M4PTMTKRN6Y',
+    "--dport 443 -j KUBE-SVC-NPX46M4PTMTKRN6Y",
     '-A KUBE-SVC-NPX46M4PTMTKRN6Y -m comment --comment "default/kubernetes:https" -j KUBE-SEP-VDNPK4CXOQDGPWFC',
     '-A KUBE-SEP-VDNPK4CXOQDGPWFC -p tcp -m comment --comment "default/kubernetes:https" -m tcp -j DNAT '
-    '--to-destination 10.106.175.128:6443')
+    "--to-destination 10.106.175.128:6443",
+)
 
 
 def test_there_are_fifteen_recorded_clusters() -> None:
@@ -39,7 +40,9 @@ def test_older_layouts(version: str) -> None:
     config = Config(Node("k8smaster", ("10.106.175.128",)), pod_cidr("10.244.0.0/16"), as_of=version)
     lines = saved(config, Proxier(config).sync(read_objects(objects("01-kubernetes"))).text).splitlines()
     assert [line for line in ARTICLE if line not in lines] == []
-    masquerade = [line.split()[1] for line in lines if line.startswith("-A") and '--dport 443' in line and "MASQ" in line]
+    masquerade = [
+        line.split()[1] for line in lines if line.startswith("-A") and "--dport 443" in line and "MASQ" in line
+    ]
     assert masquerade == [{"1.21": "KUBE-SERVICES", "1.23": "KUBE-SVC-NPX46M4PTMTKRN6Y"}[version]]
     assert sum("conntrack pod" in line for line in lines) == {"1.21": 2, "1.23": 0}[version]
     assert not any("KUBE-PROXY-FIREWALL" in line or "KUBE-FIREWALL" in line for line in lines)
@@ -63,14 +66,32 @@ def test_random_clusters_cover_every_kind_of_object_and_rule() -> None:
 
 # What no recorded cluster holds, worked out by hand from the table of the steps (kubernetes-facts 2.4).
 
-def wrote(spec: dict, *endpoints: tuple, status: dict | None = None, config: Config = CONFIG, protocol: str = "TCP") -> list[str]:
+
+def wrote(
+    spec: dict, *endpoints: tuple, status: dict | None = None, config: Config = CONFIG, protocol: str = "TCP"
+) -> list[str]:
     """The lines that a Service shop/x with one port named p, 80 to 8080, has in the restore text."""
-    spec = {"clusterIP": "10.96.7.7", "ports": [{"name": "p", "port": 80, "protocol": protocol, **spec.pop("port", {})}], **spec}
+    spec = {
+        "clusterIP": "10.96.7.7",
+        "ports": [{"name": "p", "port": 80, "protocol": protocol, **spec.pop("port", {})}],
+        **spec,
+    }
     ends = [{"addresses": [address], "nodeName": node} for address, node in endpoints]
-    items = [{"kind": "Service", "metadata": {"namespace": "shop", "name": "x"}, "spec": spec, "status": status or {}},
-             {"kind": "EndpointSlice", "metadata": {"namespace": "shop", "name": "x-1", "labels": {LABEL: "x"}}, "addressType": "IPv4",
-              "ports": [{"name": "p", "port": 8080, "protocol": protocol}], "endpoints": ends}]
-    return [line for line in Proxier(config).sync(read_objects(items)).text.splitlines() if "shop/x" in line or line.startswith(OWN)]
+    items = [
+        {"kind": "Service", "metadata": {"namespace": "shop", "name": "x"}, "spec": spec, "status": status or {}},
+        {
+            "kind": "EndpointSlice",
+            "metadata": {"namespace": "shop", "name": "x-1", "labels": {LABEL: "x"}},
+            "addressType": "IPv4",
+            "ports": [{"name": "p", "port": 8080, "protocol": protocol}],
+            "endpoints": ends,
+        },
+    ]
+    return [
+        line
+        for line in Proxier(config).sync(read_objects(items)).text.splitlines()
+        if "shop/x" in line or line.startswith(OWN)
+    ]
 
 
 HERE, THERE = ("10.244.0.9", "k8smaster"), ("10.244.1.7", "worker1")
@@ -101,28 +122,36 @@ def test_a_node_inside_its_own_source_range_may_use_the_address_itself() -> None
     assert fw == [
         f'-A KUBE-FW-{name} -m comment --comment "shop/x:p loadbalancer IP" -s 10.106.0.0/16 -j KUBE-EXT-{name}',
         f'-A KUBE-FW-{name} -m comment --comment "shop/x:p loadbalancer IP" -s 5.6.7.8 -j KUBE-EXT-{name}',
-        f'-A KUBE-FW-{name} -m comment --comment "other traffic to shop/x:p will be dropped by KUBE-PROXY-FIREWALL"']
+        f'-A KUBE-FW-{name} -m comment --comment "other traffic to shop/x:p will be dropped by KUBE-PROXY-FIREWALL"',
+    ]
 
 
 def test_both_policies_local_at_once() -> None:
-    both = {"type": "NodePort", "port": {"nodePort": 30099}, "internalTrafficPolicy": "Local", "externalTrafficPolicy": "Local"}
+    both = {
+        "type": "NodePort",
+        "port": {"nodePort": 30099},
+        "internalTrafficPolicy": "Local",
+        "externalTrafficPolicy": "Local",
+    }
     lines = wrote(both, HERE, THERE)
     name = next(line for line in lines if "cluster IP" in line).split("KUBE-SVL-")[1]
     assert [line.split(" -j ")[1] for line in lines if line.startswith("-A KUBE-SERVICES")] == [f"KUBE-SVL-{name}"]
     assert [line for line in lines if line.startswith((f"-A KUBE-SVL-{name}", f"-A KUBE-SVC-{name}"))] == [
         f'-A KUBE-SVL-{name} -m comment --comment "shop/x:p cluster IP" -m tcp -p tcp -d 10.96.7.7 --dport 80 ! -s '
-        f'10.244.0.0/16 -j KUBE-MARK-MASQ',
+        f"10.244.0.0/16 -j KUBE-MARK-MASQ",
         *[line for line in lines if line.startswith(f"-A KUBE-SVC-{name}")],
-        *[line for line in lines if line.startswith(f"-A KUBE-SVL-{name}") and "->" in line]]
-    assert sum(line.startswith(f"-A KUBE-SVC-{name}") for line in lines) == 2          # both endpoints: for the short way
+        *[line for line in lines if line.startswith(f"-A KUBE-SVL-{name}") and "->" in line],
+    ]
+    assert sum(line.startswith(f"-A KUBE-SVC-{name}") for line in lines) == 2  # both endpoints: for the short way
     assert sum("10.244.0.9:8080" in line and line.startswith(f"-A KUBE-SVL-{name}") for line in lines) == 1
     assert lines[-1].endswith("--to-destination 10.244.1.7:8080")
     nowhere = wrote(both.copy() | {"port": {"nodePort": 30099}}, THERE)
     assert [line for line in nowhere if "no local endpoints" in line] == [
         '-A KUBE-SERVICES -m comment --comment "shop/x:p has no local endpoints" -m tcp -p tcp -d 10.96.7.7 --dport '
-        '80 -j DROP',
+        "80 -j DROP",
         '-A KUBE-EXTERNAL-SERVICES -m comment --comment "shop/x:p has no local endpoints" -m addrtype --dst-type LOCAL '
-        "-m tcp -p tcp --dport 30099 -j DROP"]
+        "-m tcp -p tcp --dport 30099 -j DROP",
+    ]
 
 
 def test_sctp() -> None:
@@ -133,12 +162,31 @@ def test_sctp() -> None:
 
 def test_duplicates_over_slices_are_one_endpoint_and_a_later_one_counts_unless_it_terminates() -> None:
     def items(*conditions: dict) -> list[dict]:
-        return [{"kind": "Service", "metadata": {"name": "x"}, "spec": {"clusterIP": "10.96.7.7", "ports": [{"port": 80}]}},
-                *({"kind": "EndpointSlice", "metadata": {"name": f"x-{at}", "labels": {LABEL: "x"}}, "addressType": "IPv4", "ports": [{"port": 8080}],
-                   "endpoints": [{"addresses": ["10.244.1.7"], "conditions": one}]} for at, one in enumerate(conditions))]
+        return [
+            {"kind": "Service", "metadata": {"name": "x"}, "spec": {"clusterIP": "10.96.7.7", "ports": [{"port": 80}]}},
+            *(
+                {
+                    "kind": "EndpointSlice",
+                    "metadata": {"name": f"x-{at}", "labels": {LABEL: "x"}},
+                    "addressType": "IPv4",
+                    "ports": [{"port": 8080}],
+                    "endpoints": [{"addresses": ["10.244.1.7"], "conditions": one}],
+                }
+                for at, one in enumerate(conditions)
+            ),
+        ]
 
-    ready, gone, leaving = {"ready": True}, {"ready": False, "serving": False}, {"ready": False, "serving": True, "terminating": True}
-    for conditions, there in (((ready, ready), True), ((ready, gone), False), ((gone, ready), True), ((ready, leaving), True)):
+    ready, gone, leaving = (
+        {"ready": True},
+        {"ready": False, "serving": False},
+        {"ready": False, "serving": True, "terminating": True},
+    )
+    for conditions, there in (
+        ((ready, ready), True),
+        ((ready, gone), False),
+        ((gone, ready), True),
+        ((ready, leaving), True),
+    ):
         text = Proxier(CONFIG).sync(read_objects(items(*conditions))).text
         assert text.count("--to-destination") == there and ("has no endpoints" in text) != there
 
@@ -148,8 +196,9 @@ def test_a_large_cluster_leaves_comments_out(count: int, comments: bool) -> None
     ends = [(f"10.244.{n // 250}.{n % 250 + 1}", None) for n in range(count)]
     lines = wrote({"type": "NodePort", "port": {"nodePort": 30099}}, *ends)
     assert any("-> 10.244." in line for line in lines) == comments
-    assert any("cluster IP" in line for line in lines) and any("--comment shop/x:p -m tcp -p tcp --dport "
-                                                               "30099" in line for line in lines)
+    assert any("cluster IP" in line for line in lines) and any(
+        "--comment shop/x:p -m tcp -p tcp --dport 30099" in line for line in lines
+    )
     assert any("masquerade traffic for shop/x:p" in line for line in lines)
     text_lines = [line for line in lines if "--probability" in line]
     assert len(text_lines) == count - 1 and f"--probability {1 / count:.10f}" in text_lines[0]
@@ -160,12 +209,21 @@ def test_endpoints_are_sorted_as_texts() -> None:
     assert [line.split("-> ")[1].split(":")[0] for line in lines if "->" in line] == ["10.244.1.10", "10.244.1.2"]
 
 
-@pytest.mark.parametrize(("config", "wanted"), [
-    (Config(CONFIG.node, localhost_node_ports=False), ["-m addrtype --dst-type LOCAL ! -d 127.0.0.0/8"]),
-    (Config(Node("n", ("10.106.175.128", "192.168.1.5")), node_port_addresses=("192.168.0.0/16",)), ["-d 192.168.1.5"]),
-    (Config(CONFIG.node, node_port_addresses=("10.0.0.0/8", "0.0.0.0/0")), ["-m addrtype --dst-type LOCAL"]),
-    (Config(CONFIG.node, node_port_addresses=("172.16.0.0/12",)), [])])
+@pytest.mark.parametrize(
+    ("config", "wanted"),
+    [
+        (Config(CONFIG.node, localhost_node_ports=False), ["-m addrtype --dst-type LOCAL ! -d 127.0.0.0/8"]),
+        (
+            Config(Node("n", ("10.106.175.128", "192.168.1.5")), node_port_addresses=("192.168.0.0/16",)),
+            ["-d 192.168.1.5"],
+        ),
+        (Config(CONFIG.node, node_port_addresses=("10.0.0.0/8", "0.0.0.0/0")), ["-m addrtype --dst-type LOCAL"]),
+        (Config(CONFIG.node, node_port_addresses=("172.16.0.0/12",)), []),
+    ],
+)
 def test_where_node_ports_are_served(config: Config, wanted: list[str]) -> None:
     lines = Proxier(config).sync(read_objects([])).text.splitlines()
-    assert [line.split('chain" ')[1].removesuffix(" -j KUBE-NODEPORTS") for line in lines if "last rule" in line] == wanted
+    assert [
+        line.split('chain" ')[1].removesuffix(" -j KUBE-NODEPORTS") for line in lines if "last rule" in line
+    ] == wanted
     assert any("KUBE-FIREWALL" in line for line in lines) == config.localhost_node_ports

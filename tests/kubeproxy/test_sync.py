@@ -20,7 +20,7 @@ def test_a_partial_sync_writes_only_what_changed_and_deletes_what_is_gone() -> N
     assert first.full and first.reason == "the first sync" and not first.deleted
     same = proxier.sync(read_objects(dns), now=1)
     assert (same.full, same.reason, same.written, same.deleted) == (False, "nothing changed", frozenset(), frozenset())
-    assert "KUBE-SEP" not in same.text and same.text.count("cluster IP") == 4         # the ways in are written each time
+    assert "KUBE-SEP" not in same.text and same.text.count("cluster IP") == 4  # the ways in are written each time
     without = [one for one in dns if one["metadata"]["namespace"] != "kube-system"]
     gone = proxier.sync(read_objects(without), now=2)
     assert len(gone.deleted) == 9 and not gone.written
@@ -41,10 +41,16 @@ def test_a_sync_that_failed_and_an_hour_make_the_next_one_full() -> None:
 
 
 def test_a_large_cluster_has_no_hourly_sync_and_looks_for_stale_chains_each_half_minute() -> None:
-    many = [{"kind": "EndpointSlice", "addressType": "IPv4", "ports": [{"port": 8080}],
-             "metadata": {"name": "x-1", "labels": {"kubernetes.io/service-name": "x"}},
-             "endpoints": [{"addresses": [f"10.244.{n // 250}.{n % 250 + 1}"]} for n in range(1001)]},
-            {"kind": "Service", "metadata": {"name": "x"}, "spec": {"clusterIP": "10.96.7.7", "ports": [{"port": 80}]}}]
+    many = [
+        {
+            "kind": "EndpointSlice",
+            "addressType": "IPv4",
+            "ports": [{"port": 8080}],
+            "metadata": {"name": "x-1", "labels": {"kubernetes.io/service-name": "x"}},
+            "endpoints": [{"addresses": [f"10.244.{n // 250}.{n % 250 + 1}"]} for n in range(1001)],
+        },
+        {"kind": "Service", "metadata": {"name": "x"}, "spec": {"clusterIP": "10.96.7.7", "ports": [{"port": 80}]}},
+    ]
     proxier = Proxier(CONFIG)
     proxier.sync(read_objects([*many, *objects("02-dns")]))
     without = read_objects([*many, *objects("01-kubernetes")])
@@ -62,7 +68,8 @@ def test_every_chain_that_a_rule_leads_to_is_made_and_every_chain_made_is_used()
             targets = {line.split(" -j ")[1].split()[0] for line in lines if " -j KUBE-" in line}
             assert targets <= made
             assert {chain for chain in made if chain.split("-")[1] in ("SVC", "SVL", "SEP", "EXT", "FW")} <= targets | {
-                line.split()[1] for line in lines if line.startswith("-A KUBE-SVC-")}
+                line.split()[1] for line in lines if line.startswith("-A KUBE-SVC-")
+            }
 
 
 def _sequence(chance: random.Random) -> list[list[dict]]:
@@ -73,7 +80,11 @@ def _sequence(chance: random.Random) -> list[list[dict]]:
         services = [one for one in items if one["kind"] == "Service"]
         victim = chance.choice(services)
         names = victim["metadata"]["namespace"], victim["metadata"]["name"]
-        own = [one for one in items if one["metadata"]["namespace"] == names[0] and one["metadata"]["name"].split("-")[0] == names[1]]
+        own = [
+            one
+            for one in items
+            if one["metadata"]["namespace"] == names[0] and one["metadata"]["name"].split("-")[0] == names[1]
+        ]
         rest = [one for one in items if one not in own]
         change = chance.choice(("endpoints", "gone", "another"))
         if change == "endpoints" and victim["spec"].get("ports"):
@@ -102,8 +113,11 @@ def test_the_real_iptables_prints_our_save_form(seed: int) -> None:
     chance = random.Random(1000 + seed)
     one = config(chance)
     text = Proxier(one).sync(read_objects(cluster(chance))).text
-    done = inside(f"iptables-restore --noflush <<'SETUP' && iptables-restore --noflush --counters && "
-                  f"iptables-save\n{setup(one)}SETUP\n", text)
+    done = inside(
+        f"iptables-restore --noflush <<'SETUP' && iptables-restore --noflush --counters && "
+        f"iptables-save\n{setup(one)}SETUP\n",
+        text,
+    )
     assert done.returncode == 0, done.stderr
     real = "".join(f"{line}\n" for line in done.stdout.splitlines() if not line.startswith("#"))
     assert real == saved(one, text)
@@ -116,7 +130,8 @@ def test_partial_syncs_leave_the_real_kernel_with_the_rules_of_one_full_sync(see
     states, one = _sequence(chance), Config(NODE)
     proxier, script = Proxier(one), f"iptables-restore --noflush <<'TEXT' || exit 1\n{setup(one)}TEXT\n"
     for now, state in enumerate(states):
-        script += f"iptables-restore --noflush --counters <<'TEXT' || exit 1\n{proxier.sync(read_objects(state), now).text}TEXT\n"
+        text = proxier.sync(read_objects(state), now).text
+        script += f"iptables-restore --noflush --counters <<'TEXT' || exit 1\n{text}TEXT\n"
     done = inside(f"{script}iptables-save")
     assert done.returncode == 0, done.stderr
     real = "".join(f"{line}\n" for line in done.stdout.splitlines() if not line.startswith("#"))

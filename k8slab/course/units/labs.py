@@ -93,11 +93,18 @@ def service(namespace: str, name: str, address: str, port: int, to: int, *endpoi
     """A Service with one TCP port, and its EndpointSlice, as the API has them; `spec`: further fields of its spec."""
     port_name = "https" if port == 443 else "http"
     numbers = {"nodePort": spec.pop("nodePort")} if "nodePort" in spec else {}
-    made = {"kind": "Service", "metadata": {"namespace": namespace, "name": name},
-            "spec": {"clusterIP": address, "ports": [{"name": port_name, "port": port, **numbers}], **spec}}
-    ends = {"kind": "EndpointSlice", "metadata": {"namespace": namespace, "name": name, "labels": {SERVICE_LABEL: name}},
-            "addressType": "IPv4", "ports": [{"name": port_name, "port": to}],
-            "endpoints": [{"addresses": [one]} for one in endpoints]}
+    made = {
+        "kind": "Service",
+        "metadata": {"namespace": namespace, "name": name},
+        "spec": {"clusterIP": address, "ports": [{"name": port_name, "port": port, **numbers}], **spec},
+    }
+    ends = {
+        "kind": "EndpointSlice",
+        "metadata": {"namespace": namespace, "name": name, "labels": {SERVICE_LABEL: name}},
+        "addressType": "IPv4",
+        "ports": [{"name": port_name, "port": to}],
+        "endpoints": [{"addresses": [one]} for one in endpoints],
+    }
     return [made, ends]
 
 
