@@ -195,10 +195,10 @@ UNIT = Content(
             Question(
                 "dead-listed",
                 "How long may an API server that has crashed stay in the endpoints of the Service kubernetes?",
-                "Some 25 seconds at most, if another one lives.",
+                "Some 25 seconds, as a rule, if another one lives.",
                 {
                     "Until somebody deletes it.": "The others look for leases that have run out.",
-                    "Some 25 seconds at most, if another one lives.": "Its lease lasts 15 seconds, and the others "
+                    "Some 25 seconds, as a rule, if another one lives.": "Its lease lasts 15 seconds, and the others "
                                                                       "look every "
                     "10.",
                     "Not at all.": "It cannot take itself out when it has crashed: only an orderly end does that.",
