@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 
 from k8slab.kubeproxy.objects import Node
+
+
+LOOPBACK = ipaddress.ip_address("127.0.0.1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,13 @@ class Config:
     masquerade_bit: int = 14
     random_fully: bool = True
     as_of: str = "1.36"
+
+    @property
+    def serves_localhost(self) -> bool:
+        """Whether NodePorts are served at 127.0.0.1: not where `node_port_addresses` leave it out (NewProxier)."""
+        ranges = [ipaddress.ip_network(one) for one in self.node_port_addresses]
+        inside = not ranges or any(LOOPBACK in one or one.is_loopback for one in ranges)
+        return self.localhost_node_ports and inside
 
     @property
     def mark(self) -> str:

@@ -21,6 +21,9 @@ PROTOCOLS = ("TCP", "UDP", "SCTP")
 TYPES = ("ClusterIP", "NodePort", "LoadBalancer", "ExternalName")
 POLICIES = ("Cluster", "Local")
 AFFINITY_SECONDS = 10800  # the API's default for ClientIP
+# A Service with one of these labels is another proxy's, or nobody's (cmd/kube-proxy/app/server.go).
+OTHERS = ("service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless")
+CHOSEN = "the API server chooses it, so give the Service as the API server returns it"
 
 
 class ObjectError(Told, ValueError):
@@ -139,11 +142,14 @@ def _service(whole: Field, namespace: str, name: str) -> list[ServicePort]:
     spec = whole.at("spec")
     kind = spec.at("type").one_of(TYPES, "ClusterIP")
     address = _cluster_ip(spec)
+    if kind != "ExternalName" and spec.at("clusterIP").value in (None, "") and not spec.at("clusterIPs").items():
+        raise spec.at("clusterIP").wrong(f"it is missing: {CHOSEN}")
     ports = [_port(field, kind) for field in spec.at("ports").items()]
     if not ports and kind != "ExternalName" and address:
         raise spec.at("ports").wrong("at least one port is wanted")
     _no_twins(spec, ports)
-    if kind == "ExternalName" or not address:
+    labels = whole.at("metadata").at("labels")
+    if kind == "ExternalName" or not address or any(labels.at(one).value is not None for one in OTHERS):
         return []
     affinity = spec.at("sessionAffinity").one_of(("None", "ClientIP"), "None")
     timeout = spec.at("sessionAffinityConfig").at("clientIP").at("timeoutSeconds").number(1, 86400, AFFINITY_SECONDS)
@@ -169,6 +175,8 @@ def _port(field: Field, kind: str) -> dict:
     node_port = field.at("nodePort").number(0, 65535, 0)
     if node_port and kind not in ("NodePort", "LoadBalancer"):
         raise field.at("nodePort").wrong(f"may not be used when type is {kind}")
+    if kind == "NodePort" and not node_port:
+        raise field.at("nodePort").wrong(f"it is missing: {CHOSEN}")
     return {
         "port_name": field.at("name").text(default=""),
         "protocol": field.at("protocol").one_of(PROTOCOLS, "TCP").lower(),

@@ -118,7 +118,7 @@ class Proxier:
     def _top(self) -> Text:
         """The chains that are written at each sync, and their first rules."""
         text, mark, new = Text(), self.config.mark, self.layout.firewall
-        firewall = new and self.config.localhost_node_ports
+        firewall = new and self.config.serves_localhost
         chains = FILTER_CHAINS + ("KUBE-PROXY-FIREWALL",) * new + ("KUBE-FIREWALL",) * firewall
         text.filter_chains += [f":{chain} - [0:0]" for chain in chains]
         text.nat_chains += [f":{chain} - [0:0]" for chain in NAT_CHAINS]
@@ -155,7 +155,7 @@ class Proxier:
     def _node_port_addresses(self) -> list[str]:
         """The tests for the addresses at which NodePorts are served."""
         ranges = self.config.node_port_addresses
-        loopback = self.config.localhost_node_ports
+        loopback = self.config.serves_localhost
         if not ranges or any(one.endswith("/0") for one in ranges):
             return ["-m addrtype --dst-type LOCAL" + ("" if loopback else " ! -d 127.0.0.0/8")]
         networks = [ipaddress.ip_network(one) for one in ranges]

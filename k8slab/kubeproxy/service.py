@@ -130,7 +130,7 @@ class Writer:
         head, tests = f"-A KUBE-NODEPORTS -m comment --comment {self.name}", f"-m {self.protocol} -p {self.protocol}"
         number = f"--dport {self.port.node_port}"
         if self.chosen.any:
-            if self.config.localhost_node_ports and self.config.nfacct:
+            if self.config.serves_localhost and self.config.nfacct:
                 self.text.nat_rules.append(
                     f"{head} {tests} -d 127.0.0.0/8 {number} "
                     f"-m nfacct --nfacct-name localhost_nps_accepted_pkts -j {self.ext}"

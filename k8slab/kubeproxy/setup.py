@@ -41,7 +41,7 @@ def setup(config: Config) -> str:
     """
     new = layout(config.as_of).firewall
     jumps = tuple(jump for jump in JUMPS if new or jump[4] != "KUBE-PROXY-FIREWALL")
-    jumps += LOCALNET * (new and config.localhost_node_ports)
+    jumps += LOCALNET * new          # with localhost NodePorts off, the chain is there and empty
     parts = []
     for table in TABLES:
         own = [jump for jump in jumps if jump[0] == table]

@@ -210,20 +210,38 @@ def test_endpoints_are_sorted_as_texts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "wanted"),
+    ("config", "wanted", "localhost"),
     [
-        (Config(CONFIG.node, localhost_node_ports=False), ["-m addrtype --dst-type LOCAL ! -d 127.0.0.0/8"]),
+        (Config(CONFIG.node, localhost_node_ports=False), ["-m addrtype --dst-type LOCAL ! -d 127.0.0.0/8"], False),
         (
             Config(Node("n", ("10.106.175.128", "192.168.1.5")), node_port_addresses=("192.168.0.0/16",)),
             ["-d 192.168.1.5"],
+            False,
         ),
-        (Config(CONFIG.node, node_port_addresses=("10.0.0.0/8", "0.0.0.0/0")), ["-m addrtype --dst-type LOCAL"]),
-        (Config(CONFIG.node, node_port_addresses=("172.16.0.0/12",)), []),
+        (
+            Config(Node("n", ("10.106.175.128", "127.0.0.1")), node_port_addresses=("10.0.0.0/8", "127.0.0.0/8")),
+            ["-d 10.106.175.128", "-d 127.0.0.1"],
+            True,
+        ),
+        (Config(CONFIG.node, node_port_addresses=("10.0.0.0/8", "0.0.0.0/0")), ["-m addrtype --dst-type LOCAL"], True),
+        (Config(CONFIG.node, node_port_addresses=("172.16.0.0/12",)), [], False),
     ],
 )
-def test_where_node_ports_are_served(config: Config, wanted: list[str]) -> None:
-    lines = Proxier(config).sync(read_objects([])).text.splitlines()
+def test_where_node_ports_are_served(config: Config, wanted: list[str], localhost: bool) -> None:
+    text = Proxier(config).sync(read_objects([])).text
+    lines = text.splitlines()
     assert [
         line.split('chain" ')[1].removesuffix(" -j KUBE-NODEPORTS") for line in lines if "last rule" in line
     ] == wanted
-    assert any("KUBE-FIREWALL" in line for line in lines) == config.localhost_node_ports
+    assert any("KUBE-FIREWALL" in line for line in lines) == localhost
+    # kubelet's chain is jumped to all the same: empty where it has no rule.
+    assert "-A INPUT -j KUBE-FIREWALL" in saved(config, text).splitlines()
+
+
+@pytest.mark.parametrize("label", ["service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless"])
+def test_a_service_of_another_proxy_has_no_rules(label: str) -> None:
+    items = objects("03-many-endpoints")
+    for item in items:
+        if item["metadata"]["name"] == "web":
+            item["metadata"]["labels"] = {label: ""}
+    assert "shop/web" not in Proxier(CONFIG).sync(read_objects(items)).text

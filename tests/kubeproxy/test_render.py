@@ -149,7 +149,7 @@ def test_forms(capsys: pytest.CaptureFixture[str]) -> None:
 SERVICE = {
     "kind": "Service",
     "metadata": {"namespace": "shop", "name": "web"},
-    "spec": {"clusterIP": "10.96.1.1", "type": "NodePort", "ports": [{"name": "http", "port": 80}]},
+    "spec": {"clusterIP": "10.96.1.1", "type": "NodePort", "ports": [{"name": "http", "port": 80, "nodePort": 30080}]},
 }
 SLICE = {
     "kind": "EndpointSlice",
@@ -218,7 +218,7 @@ def test_what_the_api_would_refuse_is_refused_with_name_and_field(item: dict, pa
 )
 def test_ports_that_cannot_be_told_apart(ports: list[dict], says: str) -> None:
     with pytest.raises(ObjectError, match=says):
-        read_objects([changed(SERVICE, "spec.ports", ports)])
+        read_objects([changed(changed(SERVICE, "spec.type", "ClusterIP"), "spec.ports", ports)])
 
 
 def test_a_node_port_of_a_cluster_ip_service_and_an_object_given_twice() -> None:
@@ -226,6 +226,12 @@ def test_a_node_port_of_a_cluster_ip_service_and_an_object_given_twice() -> None
         read_objects([changed(changed(SERVICE, "spec.type", "ClusterIP"), "spec.ports[0].nodePort", 30000)])
     with pytest.raises(ObjectError, match="Service shop/web is there twice"):
         read_objects([SERVICE, SERVICE])
+
+
+@pytest.mark.parametrize("path", ["spec.clusterIP", "spec.ports[0].nodePort"])
+def test_what_the_api_server_would_choose_is_asked_for(path: str) -> None:
+    with pytest.raises(ObjectError, match=r"it is missing: the API server chooses it"):
+        read_objects([changed(SERVICE, path, None)])
 
 
 def test_damaged_objects_raise_nothing_else() -> None:
