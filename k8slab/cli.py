@@ -7,7 +7,6 @@ one line that says where and what would be right; 2 for a wrong command line.
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import json
 import os
 import sys
@@ -22,7 +21,7 @@ from k8slab.lab import DATAPLANES, Lab
 from k8slab.model.chance import Seeded
 from k8slab.model.dump import Question, proved_local
 from k8slab.packet import ECHO_REQUEST, PORT_PROTOCOLS, Packet
-from k8slab.render import add_render
+from k8slab.render import add_render, ipv4_address
 from k8slab.trace import Trace, packet_dict
 
 SOURCE_PORT = 40000        # what `--from` means where it names no port
@@ -78,7 +77,7 @@ def _add_trace(trace: argparse.ArgumentParser) -> None:
     trace.add_argument("--to", dest="target", metavar="ADDR:PORT", required=True, type=_endpoint,
                        help="whom it is for; for icmp an address alone")
     trace.add_argument("--proto", choices=("tcp", "udp", "sctp", "icmp"), default="tcp")
-    trace.add_argument("--local", metavar="ADDR", action="append", default=[], type=_address,
+    trace.add_argument("--local", metavar="ADDR", action="append", default=[], type=ipv4_address,
                        help="an address of the node itself; may be given again")
     start = trace.add_mutually_exclusive_group()
     start.add_argument("--in", dest="iif", metavar="IFACE", help="the interface that the packet comes in on")
@@ -91,18 +90,11 @@ def _add_trace(trace: argparse.ArgumentParser) -> None:
     trace.set_defaults(run=run_trace)
 
 
-def _address(word: str) -> str:
-    try:
-        return str(ipaddress.IPv4Address(word))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{word!r} is not an IPv4 address such as 10.96.0.1") from None
-
-
 def _endpoint(word: str) -> tuple[str, int | None]:
     address, colon, port = word.partition(":")
     if colon and not (port.isascii() and port.isdigit() and int(port) <= 65535):
         raise argparse.ArgumentTypeError(f"{port!r} is not a port; a target looks like 10.96.0.1:443")
-    return _address(address), int(port) if colon else None
+    return ipv4_address(address), int(port) if colon else None
 
 
 def run_demo(options: argparse.Namespace) -> None:

@@ -32,74 +32,56 @@ FORMS = ("save", "restore", "setup")
 
 def add_render(parser: argparse.ArgumentParser) -> None:
     """The words of the command."""
+    parser.add_argument("objects", metavar="OBJECTS",
+                        help="a List of Services, EndpointSlices and Nodes, JSON or YAML; - reads standard input")
+    _add_node(parser)
+    _add_settings(parser)
     add = parser.add_argument
-    add(
-        "objects",
-        metavar="OBJECTS",
-        help="a List of Services, EndpointSlices and Nodes, JSON or YAML; - reads standard input",
-    )
-    add("--node", metavar="NAME", help="the node whose rules are wanted; may be left out where OBJECTS has one Node")
-    add(
-        "--node-ip",
-        metavar="ADDR",
-        action="append",
-        default=[],
-        type=_address,
-        help="an address of the node; may be given again",
-    )
-    add("--zone", metavar="ZONE", help="the node's zone")
-    local = parser.add_mutually_exclusive_group()
-    local.add_argument(
-        "--pod-cidr",
-        dest="detector",
-        metavar="CIDR",
-        type=lambda word: pod_cidr(_network(word)),
-        help="traffic from this range is local (kube-proxy's --cluster-cidr)",
-    )
-    local.add_argument(
-        "--bridge", dest="detector", metavar="IFACE", type=bridge, help="traffic that comes in by this bridge is local"
-    )
-    local.add_argument(
-        "--interface-prefix",
-        dest="detector",
-        metavar="PREFIX",
-        type=interface_prefix,
-        help="traffic that comes in by an interface of this prefix is local",
-    )
     add("--mode", choices=("iptables",), default="iptables", help="the proxy mode (default: iptables)")
-    add(
-        "--form",
-        choices=FORMS,
-        default="save",
-        help="what iptables-save prints afterwards (default), what is fed to "
-        "iptables-restore, or what is set up beside it",
-    )
-    add("--nfacct", action="store_true", help="with the matches that count in the kernel's accounting objects")
-    add(
-        "--as-of",
-        choices=tuple(LAYOUTS),
-        default="1.36",
-        help="the layout of this release; the older ones for ClusterIP Services",
-    )
-    add("--masquerade-all", action="store_true", help="masquerade all traffic to ClusterIPs")
-    add(
-        "--nodeport-addresses",
-        metavar="CIDR",
-        action="append",
-        default=[],
-        type=_network,
-        help="serve NodePorts at the node's addresses in this range alone; may be given again",
-    )
-    add("--no-localhost-nodeports", action="store_true", help="serve no NodePorts at 127.0.0.1")
-    add("--masquerade-bit", metavar="N", type=_bit, default=14, help="the bit of the mark (default: 14)")
+    add("--form", choices=FORMS, default="save", help="what iptables-save prints afterwards (default), what is fed to "
+        "iptables-restore, or what is set up beside it")
+    add("--as-of", choices=tuple(LAYOUTS), default="1.36",
+        help="the layout of this release; the older ones for ClusterIP Services")
     parser.set_defaults(run=run_render)
 
 
-def _address(word: str) -> str:
+def _add_node(parser: argparse.ArgumentParser) -> None:
+    """Whose rules, and how its own traffic is told."""
+    add = parser.add_argument
+    add("--node", metavar="NAME", help="the node whose rules are wanted; may be left out where OBJECTS has one Node")
+    add("--node-ip", metavar="ADDR", action="append", default=[], type=ipv4_address,
+        help="an address of the node; may be given again")
+    add("--zone", metavar="ZONE", help="the node's zone")
+    add = parser.add_mutually_exclusive_group().add_argument
+    add("--pod-cidr", dest="detector", metavar="CIDR", type=lambda word: pod_cidr(_network(word)),
+        help="traffic from this range is local (kube-proxy's --cluster-cidr)")
+    add("--bridge", dest="detector", metavar="IFACE", type=bridge,
+        help="traffic that comes in by this bridge is local")
+    add("--interface-prefix", dest="detector", metavar="PREFIX", type=interface_prefix,
+        help="traffic that comes in by an interface of this prefix is local")
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """kube-proxy's own flags."""
+    add = parser.add_argument
+    add("--nfacct", action="store_true", help="with the matches that count in the kernel's accounting objects")
+    add("--masquerade-all", action="store_true", help="masquerade all traffic to ClusterIPs")
+    add("--nodeport-addresses", metavar="CIDR", action="append", default=[], type=_network,
+        help="serve NodePorts at the node's addresses in this range alone; may be given again")
+    add("--no-localhost-nodeports", action="store_true", help="serve no NodePorts at 127.0.0.1")
+    add("--masquerade-bit", metavar="N", type=_bit, default=14, help="the bit of the mark (default: 14)")
+
+
+def ipv4_address(word: str) -> str:
+    """An IPv4 address of a command line, in its usual form; raises ArgumentTypeError for another word.
+
+    >>> ipv4_address("10.96.0.1")
+    '10.96.0.1'
+    """
     try:
         return str(ipaddress.IPv4Address(word))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{word!r} is not an IPv4 address such as 10.106.175.128") from None
+        raise argparse.ArgumentTypeError(f"{word!r} is not an IPv4 address such as 10.96.0.1") from None
 
 
 def _network(word: str) -> str:

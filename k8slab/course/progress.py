@@ -59,12 +59,17 @@ class Progress:
         units.setdefault(unit, {}).setdefault(key, {}).update(fields)
         self._write(units)
 
-    def forget(self, unit: str) -> None:
-        """Forget all that is recorded of one unit; the file as it was stays beside it, with the ending `.bak`."""
+    def forget(self, unit: str) -> bool:
+        """Forget all that is recorded of one unit, and keep the file as it was beside it, with the ending `.bak`.
+
+        Whether there was anything to forget.
+        """
         units = self.read()
-        if units.pop(unit, None) is not None:
+        there = units.pop(unit, None) is not None
+        if there:
             self.path.with_name(self.path.name + ".bak").write_bytes(self.path.read_bytes())
             self._write(units)
+        return there
 
     def _write(self, units: dict) -> None:
         new = self.path.with_name(self.path.name + ".new")

@@ -178,12 +178,10 @@ class Unit:
 
     def reset(self) -> Panel:
         """Forget the answers to this unit; the file as it was is kept beside it."""
-        self.store.forget(self.content.number)
-        text = (
-            f"Unit {self.content.number} is as new; what you had answered is in {self.store.path}.bak. The "
-            f"notebook's own text: "
-            "Git → `git checkout notebooks`, or *File, Reload Notebook from Disk* for what you have not saved."
-        )
+        forgot = self.store.forget(self.content.number)
+        old = f" What you had answered is in {self.store.path.name}.bak." if forgot else ""
+        text = (f"Unit {self.content.number} is as new.{old} The text of the notebook itself comes back with "
+                "`git checkout notebooks` in a terminal.")
         return Panel(text, f"<p>{code(text)}</p>")
 
     def _grade(self, key: str, answer: object) -> tuple[Exercise, Outcome]:

@@ -68,6 +68,7 @@ def test_reset_forgets_one_unit_and_keeps_the_file_as_it_was(store: Progress) ->
     unit(store).reset()
     assert store.read() == {"04": {"six": {"outcome": RIGHT}}}
     assert store.path.with_name("progress.json.bak").read_bytes() == old
+    assert "progress.json.bak" not in unit(store).reset().text          # nothing was there to be kept
 
 
 @pytest.mark.parametrize(
