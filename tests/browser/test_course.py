@@ -200,15 +200,16 @@ def _answer(at: Desk, exercise: Exercise) -> None:
 
 
 def _order(at: Desk, exercise: Exercise) -> None:
-    """By keyboard alone, and as fast as a script types."""
+    """By keyboard alone, as one who sees each number come before the next press."""
     panel = at.panel(f'unit.order("{exercise.key}"')
     check = panel.get_by_role("button", name="Check the order")
     check.press("Enter")
     panel.get_by_text(f"{len(exercise.items)} of {len(exercise.items)} have no number yet.").wait_for()
     for order, verdict in ((exercise.solution[::-1], "Not yet."), (exercise.solution, "Right.")):
         panel.get_by_role("button", name="Start again").press("Enter")
-        for item in order:
-            panel.get_by_role("button", name=item).press("Enter")
+        for number, item in enumerate(order, 1):
+            panel.get_by_role("button", name=item, exact=True).press("Enter")  # exact: it has no number left
+            panel.get_by_role("button", name=f"{number}. {item}", exact=True).wait_for()
         check.press("Space")
         panel.get_by_text(verdict, exact=True).wait_for()
 
