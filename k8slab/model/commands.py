@@ -14,7 +14,7 @@ from k8slab import iptables
 from k8slab.errors import Told
 from k8slab.iptables import Place, Ruleset
 from k8slab.iptables.names import TABLES
-from k8slab.model.stack import Stack
+from k8slab.stack.stack import Stack
 
 SUPPORTED = "iptables …, iptables-save [-t TABLE] [-c], conntrack -L|-D [-p PROTO] [-s ADDR] [-d ADDR], conntrack -F"
 # What `conntrack` may be asked for: option → what it reads of an entry.

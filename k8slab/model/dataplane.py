@@ -14,19 +14,18 @@ from k8slab import iptables
 from k8slab.entry import Entry
 from k8slab.iptables import Ruleset
 from k8slab.model.chance import Chance, Seeded
+from k8slab.model.netfilter import Netfilter
 from k8slab.model.programs import CLIENT_ISN, Client, Programs
-from k8slab.model.routing import HostRoutes
-from k8slab.model.skb import Journal, Skb
-from k8slab.model.stack import Fate, Stack
-from k8slab.network import Network, NetworkError
+from k8slab.stack import says
+from k8slab.stack.routing import HostRoutes
+from k8slab.stack.skb import Journal, Skb
+from k8slab.stack.stack import VERDICT, Fate, Stack
+from k8slab.network import Host, Network, NetworkError
 from k8slab.packet import ECHO_REQUEST, UNREACHABLE, Packet, number
 from k8slab.trace import Trace
 
 FIRST_PORT, PORTS = 40000, 20000      # the source ports that a host's programs are given
 HOST_UNREACHABLE = 1          # ICMP code: the neighbour does not answer
-
-VERDICT = {"deliver": "DELIVERED", "drop": "DROPPED", "reject": "REJECTED", "error": "REJECTED",
-           "unknown": "UNKNOWN", "transmit": "FORWARDED"}
 
 
 class Clock:
@@ -69,10 +68,14 @@ class Model:
                  for name, text in (rules or {}).items()}
         for name in rules:
             network.host(name)
-        self.stacks = {h.name: Stack(h.name, HostRoutes(h), rules.get(h.name), self.chance, self.clock,
-                                     forwards=bool(h.sysctl("ip_forward"))) for h in network.hosts}
+        self.stacks = {h.name: self._make_stack(h, rules.get(h.name)) for h in network.hosts}
         self.programs = {h.name: Programs(h) for h in network.hosts}
         self._ports = Counter({h.name: FIRST_PORT for h in network.hosts})
+
+    def _make_stack(self, host: Host, rules: Ruleset | None) -> Stack:
+        routes = HostRoutes(host)
+        return Stack(host.name, routes, Netfilter(rules, routes, self.chance, self.clock), self.clock,
+                     forwards=bool(host.sysctl("ip_forward")))
 
     # What every dataplane answers.
 
@@ -180,7 +183,7 @@ class Journey:
     def run(self) -> Trace:
         for stack in self.model.stacks.values():
             stack.journal = self.journal
-        self._emit(self.origin, self.sent, "SEND", f"a program on {self.origin.name} sends it")
+        self._emit(self.origin, self.sent, "SEND", says.SENDS.format(host=self.origin.name))
         while self.on_the_wire:
             host, interface, packet, leg = self.on_the_wire.popleft()
             stack = self.model.stacks[host]
@@ -208,7 +211,7 @@ class Journey:
         if fate.kind == "deliver":
             self._deliver(stack, fate.skb)
         elif fate.answer is not None:
-            self._emit(stack, fate.answer, "ANSWER", f"{stack.name} answers: {_names(fate.answer)}", fate.skb)
+            self._emit(stack, fate.answer, "ANSWER", says.answers(stack.name, fate.answer), fate.skb)
 
     def _transmit(self, stack: Stack, fate: Fate) -> Fate | None:
         skb = fate.skb
@@ -220,7 +223,7 @@ class Journey:
             stack.leave(fate)
             self.on_the_wire.append((*found, skb.packet, skb.leg))
             return None
-        why = f"nobody on {skb.oif} answers the ARP question for {fate.next_hop}; after three seconds it is given up"
+        why = says.NO_NEIGHBOUR.format(oif=skb.oif, next_hop=fate.next_hop)
         return stack.refuse(skb, UNREACHABLE, HOST_UNREACHABLE, why)
 
     def _deliver(self, stack: Stack, skb: Skb) -> None:
@@ -229,12 +232,5 @@ class Journey:
         if stack is self.origin and skb.leg > 1 and self.reply is None:
             self.reply = skb.packet
         for answer in answers:
-            self._emit(stack, answer, "ANSWER", f"{stack.name} answers: {_names(answer)}")
+            self._emit(stack, answer, "ANSWER", says.answers(stack.name, answer))
 
-
-def _names(packet: Packet) -> str:
-    if packet.proto == "tcp":
-        return {"SA": "SYN-ACK", "A": "ACK", "PA": "data", "FA": "FIN"}.get(packet.flags, "RST")
-    if packet.is_icmp_error:
-        return f"an ICMP error, type {packet.icmp_type} code {packet.icmp_code}"
-    return f"a {packet.proto} packet"

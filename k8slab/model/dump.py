@@ -14,10 +14,10 @@ from fractions import Fraction
 
 from k8slab.iptables import Ruleset
 from k8slab.model.chance import Chance, every_way
-from k8slab.model.dataplane import VERDICT
-from k8slab.model.routing import OpenRoutes
-from k8slab.model.skb import Skb
-from k8slab.model.stack import Stack
+from k8slab.model.netfilter import Netfilter
+from k8slab.stack.routing import OpenRoutes
+from k8slab.stack.skb import Skb
+from k8slab.stack.stack import VERDICT, Stack
 from k8slab.packet import Packet
 from k8slab.trace import Trace
 
@@ -40,7 +40,8 @@ class Question:
 
     def trace(self, chance: Chance) -> Trace:
         """The packet's way through the node, with chance falling as `chance` says."""
-        stack = Stack(NODE, OpenRoutes(self.local, self.oif), self.rules, chance, lambda: 0.0)
+        routes, clock = OpenRoutes(self.local, self.oif), lambda: 0.0
+        stack = Stack(NODE, routes, Netfilter(self.rules, routes, chance, clock), clock)
         leg = stack.journal.next_leg()
         if self.from_node:
             stack.note("SEND", Skb(self.packet, leg), "a program on the node sends it")

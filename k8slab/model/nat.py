@@ -12,7 +12,7 @@ Two questions, asked at different times:
   reply tuple of the connection, and it is final: a rule that appears later changes
   nothing for it.
 * *What does that make of this packet?* Asked for every packet, at the same four places,
-  and answered from the two tuples alone. `translate` is nf_nat_packet. A packet of the
+  and answered from the two tuples alone: `translate` in `stack/rewrite.py`, nf_nat_packet. A packet of the
   original direction is given what the reply tuple mirrors; a reply is given what the
   original tuple mirrors. So a reply loses the address that DNAT gave where the *source*
   is rewritten: at POSTROUTING or INPUT, after the rules of these hooks have read it.
@@ -29,16 +29,8 @@ from k8slab.iptables import NatRange
 from k8slab.model.chance import Chance
 from k8slab.model.conntrack import Connection, Conntrack
 from k8slab.model.jhash import address_of_range
-from k8slab.packet import PORT_PROTOCOLS, UNKNOWN, Flow, Packet, number
-
-# Which end of the packet each hook may rewrite (HOOK2MANIP in nf_nat.h).
-MANIP = {"PREROUTING": "DST", "OUTPUT": "DST", "POSTROUTING": "SRC", "INPUT": "SRC"}
-STATUS = {"SRC": "SNAT", "DST": "DNAT"}
-OTHER = {"SRC": "DST", "DST": "SRC", "ORIGINAL": "REPLY", "REPLY": "ORIGINAL"}
-# The fields that each end consists of: its address, and what tells two connections between the same
-# addresses apart. For ICMP that is the query's id, whichever end is rewritten.
-FIELDS = {"SRC": ("src", "sport"), "DST": ("dst", "dport")}
-ICMP_FIELDS = {"SRC": ("src", "icmp_id"), "DST": ("dst", "icmp_id")}
+from k8slab.packet import PORT_PROTOCOLS, UNKNOWN, Flow, number
+from k8slab.stack.rewrite import STATUS, fields
 
 NULL_BINDING = NatRange()
 
@@ -116,7 +108,7 @@ def _port_band(flow: Flow, manip: str) -> tuple[int, int]:
 
 
 def _within(flow: Flow, manip: str, range_: NatRange) -> bool:
-    address, port = (getattr(flow, name) for name in _fields(flow, manip))
+    address, port = (getattr(flow, name) for name in fields(flow, manip))
     if UNKNOWN in (address, range_.min_address):
         inside = range_.min_address in (None, address)
     else:
@@ -131,52 +123,18 @@ def _port_within(port: int | None, range_: NatRange) -> bool:
 
 def _address(flow: Flow, manip: str, range_: NatRange) -> str:
     if range_.min_address is None:
-        return getattr(flow, _fields(flow, manip)[0])
+        return getattr(flow, fields(flow, manip)[0])
     if range_.min_address in (range_.max_address, UNKNOWN):
         return range_.min_address
     return address_of_range(flow.src, flow.dst, range_.min_address, range_.max_address, persistent=range_.persistent)
 
 
-def _fields(thing: Flow | Packet, manip: str) -> tuple[str, str]:
-    return (ICMP_FIELDS if thing.proto == "icmp" else FIELDS)[manip]
-
-
 def _port(flow: Flow, manip: str) -> int:
-    return getattr(flow, _fields(flow, manip)[1])
+    return getattr(flow, fields(flow, manip)[1])
 
 
 def _with(flow: Flow, manip: str, **new: object) -> Flow:
-    address, port = _fields(flow, manip)
+    address, port = fields(flow, manip)
     names = {"address": address, "port": port}
     values = {name: getattr(flow, name) for name in Flow.__slots__}
     return Flow(**values | {names[key]: value for key, value in new.items()})
-
-
-def translate(packet: Packet, connection: Connection, direction: str, manip: str) -> Packet:
-    """The packet as this hook sends it on: one end rewritten if the connection has that translation."""
-    if not _applies(connection, direction, manip):
-        return packet
-    return _rewrite(packet, connection.tuple(OTHER[direction]).reply, manip)
-
-
-def translate_error(packet: Packet, connection: Connection, direction: str, manip: str) -> Packet:
-    """An ICMP error and the packet it quotes, put back into the words of the one who must read it."""
-    if not _applies(connection, direction, manip):
-        return packet
-    other = connection.tuple(OTHER[direction])
-    quoted = _rewrite(packet.quoted, other, OTHER[manip]) if packet.quoted else None
-    address = FIELDS[manip][0]      # the error itself has no ports: only its address is changed
-    return packet.replace(quoted=quoted, **{address: getattr(other.reply, address)})
-
-
-def _applies(connection: Connection, direction: str, manip: str) -> bool:
-    """A reply's source was the original's destination: for it the two kinds change places."""
-    return STATUS[manip if direction == "ORIGINAL" else OTHER[manip]] in connection.status
-
-
-def _rewrite(packet: Packet, flow: Flow, manip: str) -> Packet:
-    address, port = _fields(packet, manip)
-    new = {address: getattr(flow, address)}
-    if packet.proto == "icmp" or packet.proto in PORT_PROTOCOLS:
-        new[port] = getattr(flow, port)
-    return packet.replace(**new)

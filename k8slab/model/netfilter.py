@@ -3,9 +3,7 @@
 Theory of operation
 -------------------
 A hook is a place in the stack (`stack.py`) where a packet is shown to several parties, in the order
-of their priorities (nf_ip_hook_priorities in netfilter_ipv4.h): raw (-300), conntrack (-200), mangle
-(-150), nat for destinations (-100), filter (0), security (50), nat for sources (100), conntrack's
-confirmation (last). HOOKS is that table. Any of them may end the packet.
+of their priorities: HOOKS in `stack/stack.py` is that table. Any of them may end the packet.
 
 nat is asked for the first packet of a connection alone; what was decided then is applied to every
 packet after it, by no rule (nf_nat_inet_fn, `_nat` below). conntrack is on when one of the rules
@@ -17,21 +15,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from k8slab.iptables import Context, NatRange, Place, Rule, Ruleset
-from k8slab.model import nat, says
+from k8slab.model import nat
 from k8slab.model.chance import Chance
 from k8slab.model.conntrack import Conntrack
-from k8slab.model.routing import Routes
-from k8slab.model.skb import Skb
-from k8slab.model.walk import ACCEPT, Ended, Walk
+from k8slab.stack.routing import Routes
+from k8slab.stack.skb import Skb
+from k8slab.stack.walk import ACCEPT, Ended, Walk
 from k8slab.packet import Packet
+from k8slab.stack import says
+from k8slab.stack.rewrite import MANIP, translate, translate_error
 
-HOOKS = {
-    "PREROUTING": ("raw", "conntrack", "mangle", "nat"),
-    "INPUT": ("mangle", "filter", "security", "nat", "confirm"),
-    "FORWARD": ("mangle", "filter", "security"),
-    "OUTPUT": ("raw", "conntrack", "mangle", "nat", "filter", "security"),
-    "POSTROUTING": ("mangle", "nat", "confirm"),
-}
 # The hooks at which a packet has an interface to go out on.
 OUTWARD = ("FORWARD", "OUTPUT", "POSTROUTING")
 # Matches and kinds of target that make a kernel switch conntrack on; a nat table without them does not.
@@ -46,12 +39,12 @@ HEADERS = {"tcp": 40, "udp": 28, "icmp": 28, "sctp": 32}
 class Netfilter:
     """The rules of one host, what they remember, and its table of connections.
 
-    `note` writes a step; `clock` returns seconds; `routes` tells which addresses are local.
+    `clock` returns seconds; `routes` tells which addresses are local.
     """
 
-    def __init__(self, rules: Ruleset | None, routes: Routes, chance: Chance, clock: Callable[[], float],
-                 note: Callable[..., None]) -> None:
-        self.routes, self.chance, self.clock, self.note = routes, chance, clock, note
+    def __init__(self, rules: Ruleset | None, routes: Routes, chance: Chance, clock: Callable[[], float]) -> None:
+        self.routes, self.chance, self.clock = routes, chance, clock
+        self.note: Callable[..., None] = lambda *_, **__: None       # the stack puts its own in place
         self.conntrack = Conntrack()
         self.memory: dict = {}
         self.load(rules)
@@ -92,33 +85,37 @@ class Netfilter:
         if not self.conntrack.confirm(connection, self.clock()):
             return self._refused(skb, hook, "no tuple is left by which its replies could be told from those of "
                                             "another connection")
-        self.note("CONNTRACK", skb, "the first packet has come through: the entry is confirmed, "
-                                    "and its answer will find it", hook=hook)
+        self.note("CONNTRACK", skb, says.CONFIRMED, hook=hook)
         return ACCEPT
 
     def _nat(self, party: str, hook: str, skb: Skb) -> Ended:
         """nf_nat_inet_fn: ask the chains once for each connection, then rewrite every packet."""
-        connection, manip = skb.connection, nat.MANIP[hook]
+        connection, manip = skb.connection, MANIP[hook]
         if connection is None or "nat" not in self.tables:
             return ACCEPT
         if skb.state == "RELATED" and skb.packet.proto == "icmp":
             if skb.packet.icmp_type == ICMP_REDIRECT and connection.status:
                 return self._refused(skb, hook, "a redirect about a translated connection would lead astray")
-            return self._rewrite(hook, skb, nat.translate_error)
+            return self._rewrite(hook, skb, translate_error)
         if skb.state in ("NEW", "RELATED") and manip not in connection.nat_done:
             ended = self._walk(party, hook, skb)
             if ended.verdict != "ACCEPT":
                 return ended
             if manip not in connection.nat_done:
                 nat.bind(self.conntrack, connection, manip, nat.NULL_BINDING, self.chance, self.clock())
-        return self._rewrite(hook, skb, nat.translate)
+        return self._rewrite(hook, skb, translate)
 
     def _rewrite(self, hook: str, skb: Skb, translate) -> Ended:
         before = skb.packet
-        skb.packet = translate(before, skb.connection, skb.direction, nat.MANIP[hook])
+        skb.packet = translate(before, skb.connection, skb.direction, MANIP[hook])
         if skb.packet != before:
             self.note("NAT", skb, says.entry_change(before, skb), hook=hook, before=before)
         return ACCEPT
+
+    def rejected(self, skb: Skb) -> None:
+        """A rule has answered this packet with a RST: its connection is over."""
+        if skb.connection:
+            self.conntrack.close(skb.connection, self.clock())
 
     def _refused(self, skb: Skb, hook: str, why: str) -> Ended:
         self.note("DROP", skb, why, hook=hook, ends=True)
@@ -126,7 +123,7 @@ class Netfilter:
 
     def _nat_target(self, skb: Skb, rule: Rule, hook: str) -> tuple[Ended, Packet, str]:
         """Carry out DNAT, SNAT, MASQUERADE or REDIRECT: bind, rewrite, and say what changed."""
-        before, manip = skb.packet, nat.MANIP[hook]
+        before, manip = skb.packet, MANIP[hook]
         range_ = self._range(skb, rule, hook)
         if skb.connection is None:
             return ACCEPT, before, f"{rule.target.name}, but the packet has no conntrack entry: nothing is rewritten"
@@ -134,7 +131,7 @@ class Netfilter:
             why = f"{rule.target.name}, but {skb.iif} has no address to give: the packet is dropped"
             return Ended("DROP", why), before, why
         nat.bind(self.conntrack, skb.connection, manip, range_, self.chance, self.clock())
-        skb.packet = nat.translate(before, skb.connection, skb.direction, manip)
+        skb.packet = translate(before, skb.connection, skb.direction, manip)
         return ACCEPT, before, f"{rule.target.name} {says.change(before, skb.packet, manip)}"
 
     def _range(self, skb: Skb, rule: Rule, hook: str) -> NatRange:

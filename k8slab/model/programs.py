@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from k8slab.model.refusals import reset
+from k8slab.stack import says
+from k8slab.stack.refusals import reset
 from k8slab.network import Host
 from k8slab.packet import ECHO_REPLY, ECHO_REQUEST, UNREACHABLE, Flow, Packet
 
@@ -42,14 +43,14 @@ class Client:
         self.outcome = self.outcome or "answered"
         if self.question is None or packet.proto != "tcp":
             return []
-        says = Packet("tcp", self.flow.src, self.flow.dst, self.flow.sport, self.flow.dport, "A",
+        talk = Packet("tcp", self.flow.src, self.flow.dst, self.flow.sport, self.flow.dport, "A",
                       seq=packet.ack, ack=packet.end)
         if packet.flags == "SA":
-            return [says, says.replace(flags="PA", payload=self.question)]
+            return [talk, talk.replace(flags="PA", payload=self.question)]
         if "F" in packet.flags:
             self.outcome = "closed"
-            return [says]
-        return [says.replace(flags="FA")] if packet.payload else []
+            return [talk]
+        return [talk.replace(flags="FA")] if packet.payload else []
 
 
 class Programs:
@@ -66,27 +67,27 @@ class Programs:
             return self._hear_error(packet)
         client = self.clients.get(packet.flow.reply)
         if client:
-            return f"reaches the socket that the question came from, on {self.host.name}", client.hear(packet)
+            return says.ASKED.format(host=self.host.name), client.hear(packet)
         return _SERVERS.get(packet.proto, Programs._other)(self, packet)
 
     def _hear_error(self, packet: Packet) -> tuple[str, list[Packet]]:
         client = self.clients.get(packet.quoted.flow) if packet.quoted else None
         if client is None:
-            return "no socket here sent the packet that this ICMP error quotes: it is ignored", []
+            return says.ERROR_IGNORED, []
         client.outcome = "refused"
-        return f"tells the program that asked that {packet.quoted.destination} cannot be reached", []
+        return says.ERROR_HEARD.format(destination=packet.quoted.destination), []
 
     def _tcp(self, packet: Packet) -> tuple[str, list[Packet]]:
         if ("tcp", packet.dport) not in self.listens:
-            return f"no program on {self.host.name} waits at port {packet.dport}: the answer is a RST", _maybe(packet)
+            return self._closed(packet, "a RST"), _maybe(packet)
         if "R" in packet.flags:
             self.open.pop(packet.flow, None)
-            return f"ends whatever {self.host.name} knew of this connection", []
-        why = f"reaches the socket that listens on {packet.destination}, on {self.host.name}"
+            return says.ENDED.format(host=self.host.name), []
+        why = self._listens(packet)
         if packet.flow in self.open:
             return why, self._talk(packet)
         if "A" in packet.flags:
-            return f"belongs to no connection that {self.host.name} knows of: the answer is a RST", _maybe(packet)
+            return says.UNKNOWN_CONNECTION.format(host=self.host.name), _maybe(packet)
         if "S" not in packet.flags or "F" in packet.flags:
             return _ignore(self, packet)
         self.open[packet.flow] = "half open"
@@ -94,26 +95,26 @@ class Programs:
 
     def _talk(self, packet: Packet) -> list[Packet]:
         """What the server's side of an open connection sends."""
-        says = Packet("tcp", packet.dst, packet.src, packet.dport, packet.sport, "A", seq=packet.ack, ack=packet.end)
+        talk = Packet("tcp", packet.dst, packet.src, packet.dport, packet.sport, "A", seq=packet.ack, ack=packet.end)
         if "S" in packet.flags:
-            return [says.replace(flags="SA", seq=SERVER_ISN)]
+            return [talk.replace(flags="SA", seq=SERVER_ISN)]
         if self.open[packet.flow] == "half open":
             if packet.ack != SERVER_ISN + 1:         # it answers another SYN-ACK than ours
                 return _maybe(packet)
             self.open[packet.flow] = "open"
         if "F" in packet.flags:
             self.open[packet.flow] = "closing"
-            return [says.replace(flags="FA")]
+            return [talk.replace(flags="FA")]
         if self.open[packet.flow] == "closing":
             del self.open[packet.flow]
             return []
-        return [says.replace(flags="PA", payload=self._answer(packet))] if packet.payload else []
+        return [talk.replace(flags="PA", payload=self._answer(packet))] if packet.payload else []
 
     def _udp(self, packet: Packet) -> tuple[str, list[Packet]]:
         if (packet.proto, packet.dport) not in self.listens:
             error = Packet("icmp", packet.dst, packet.src, icmp_type=UNREACHABLE, icmp_code=3, quoted=packet)
-            return f"no program on {self.host.name} waits at port {packet.dport}: the answer is an ICMP error", [error]
-        why = f"reaches the socket that listens on {packet.destination}, on {self.host.name}"
+            return self._closed(packet, "an ICMP error"), [error]
+        why = self._listens(packet)
         return why, [Packet("udp", packet.dst, packet.src, packet.dport, packet.sport, payload=self._answer(packet))]
 
     def _icmp(self, packet: Packet) -> tuple[str, list[Packet]]:
@@ -121,11 +122,17 @@ class Programs:
             return _ignore(self, packet)
         answer = Packet("icmp", packet.dst, packet.src, icmp_type=ANSWERED[packet.icmp_type],
                         icmp_id=packet.icmp_id, payload=packet.payload)
-        return f"is a question of ICMP's own, and {self.host.name} answers it", [answer]
+        return says.ICMP_QUESTION.format(host=self.host.name), [answer]
 
     def _other(self, packet: Packet) -> tuple[str, list[Packet]]:
         error = Packet("icmp", packet.dst, packet.src, icmp_type=UNREACHABLE, icmp_code=PROTOCOL_UNREACHABLE, quoted=packet)
-        return f"nobody on {self.host.name} speaks protocol {packet.proto}: the answer is an ICMP error", [error]
+        return says.UNSPOKEN.format(host=self.host.name, proto=packet.proto), [error]
+
+    def _listens(self, packet: Packet) -> str:
+        return says.LISTENS.format(destination=packet.destination, host=self.host.name)
+
+    def _closed(self, packet: Packet, answer: str) -> str:
+        return says.CLOSED.format(host=self.host.name, port=packet.dport, answer=answer)
 
     def _answer(self, packet: Packet) -> bytes:
         return f"{self.host.name} at {packet.destination} answers {packet.source}".encode()
@@ -138,7 +145,7 @@ def _maybe(packet: Packet) -> list[Packet]:
 
 
 def _ignore(programs: Programs, packet: Packet) -> tuple[str, list[Packet]]:
-    return f"nobody on {programs.host.name} wants this packet: it is ignored", []
+    return says.UNWANTED.format(host=programs.host.name), []
 
 
 _SERVERS = {"tcp": Programs._tcp, "udp": Programs._udp, "icmp": Programs._icmp}

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from k8slab.model.jhash import address_of_range
-from k8slab.model.skb import Skb
+from k8slab.stack.skb import Skb
 from k8slab.network import Interface, NetworkError, Route, cluster_network
 from k8slab.packet import Packet
 from tests.model.labs import CLIENT, DNAT, MASTER, TRACKED, VIP, WEB, WORKER, changed, model, rules, steps, syn

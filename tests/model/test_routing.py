@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from k8slab.model.routing import HostRoutes, OpenRoutes
+from k8slab.stack.routing import HostRoutes, OpenRoutes
 from k8slab.network import Host, Interface, Route, cluster_network
 from k8slab.packet import Packet
 from tests.model.labs import CLIENT, MASTER, VIP, WEB, WORKER, changed, model, steps, syn

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from k8slab.model.conntrack import Connection
-from k8slab.model.routing import Decision
+from k8slab.stack.routing import Decision
 from k8slab.packet import Packet
+from k8slab.stack.rewrite import Connection
 from k8slab.trace import Step
 
 

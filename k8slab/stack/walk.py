@@ -16,7 +16,7 @@ the hook's name. The walk starts there with the first rule and goes down:
   its *policy* decides. Only built-in chains have one.
 * MARK, LOG and their like do their work and the walk goes on with the next rule.
 * DNAT, SNAT, MASQUERADE and REDIRECT decide the connection's translation and end the walk
-  as ACCEPT does (`nat.py`).
+  as ACCEPT does (`model/nat.py`).
 
 A test that cannot be made (a match that is not modelled, a fact that is not known) ends the
 whole journey: it is never guessed.
@@ -25,21 +25,13 @@ whole journey: it is never guessed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from k8slab.iptables import CannotTell, Chain, Miss, Place, Rule, Table
+from k8slab.iptables import CannotTell, Chain, Context, Miss, Place, Rule, Table
+from k8slab.iptables.context import Answer
 from k8slab.iptables.said import asks, comment
-from k8slab.model.skb import Skb
+from k8slab.stack.skb import Skb
+from k8slab.stack.stack import Ended
 from k8slab.trace import Passed
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a walk ended: `verdict` ACCEPT, DROP, REJECT or UNKNOWN; `rule` is what said so, if a rule did."""
-
-    verdict: str
-    why: str = ""
-    rule: Rule | None = None
 
 
 ACCEPT = Ended("ACCEPT")
@@ -48,12 +40,13 @@ ACCEPT = Ended("ACCEPT")
 class Walk:
     """One walk: where it is, where it will come back to, and which rules it passed over on the way.
 
-    `note` writes a step; `nat` carries out a NAT target and says how that ended; `count` counts a hit.
+    `note` writes a step; `nat` carries out a NAT target and says how that ended; `count` counts a hit; `answer` says
+    whether a packet hits a rule: by its tests, or as a kernel was seen to decide.
     """
 
     def __init__(self, table: Table, hook: str, skb: Skb, *, note: Callable, nat: Callable, count: Callable,
-                 context: Callable) -> None:
-        self.table, self.hook, self.skb = table, hook, skb
+                 context: Callable, answer: Callable[[Rule, Context, Place], Answer] = Rule.check) -> None:
+        self.table, self.hook, self.skb, self.answer = table, hook, skb, answer
         self.note, self.nat, self.count, self.context = note, nat, count, context
         self.chain: Chain = table[hook]
         self.at = 0
@@ -68,7 +61,7 @@ class Walk:
                 ended = self._leave("END", None)
             else:
                 rule, place = self.chain.rules[self.at], Place(self.table.name, self.chain.name, self.at + 1)
-                result = rule.check(context, place)
+                result = self.answer(rule, context, place)
                 self.at += 1
                 if isinstance(result, Miss):
                     self.missed.append((place, rule, result))

@@ -8,8 +8,9 @@ Theory of operation
                                 │                    │
                                 └────── program ─────┘
 
-At each hook (in capitals) netfilter shows the packet to several parties: see `netfilter.py`. A host
-without rules has no netfilter at all, no hooks and no conntrack entries: that is a Pod's own
+At each hook (in capitals) netfilter shows the packet to several parties, in the order of their priorities
+(nf_ip_hook_priorities in netfilter_ipv4.h): raw (-300), conntrack (-200), mangle (-150), nat for destinations
+(-100), filter (0), security (50), nat for sources (100), conntrack's confirmation (last). A host without rules has no netfilter at all, no hooks and no conntrack entries: that is a Pod's own
 namespace.
 
 What is left out: fragments, IP options, routing by mark, transparent sockets, ICMP redirects (the
@@ -19,19 +20,47 @@ another interface.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
-from k8slab.iptables import Ruleset
-from k8slab.model.chance import Chance
-from k8slab.model.nat import OTHER
-from k8slab.model.netfilter import HOOKS, Netfilter
-from k8slab.model.refusals import icmp_error, rejection
-from k8slab.model.routing import DEAD_ENDS, Decision, Routes
-from k8slab.model.skb import Journal, Skb
-from k8slab.model.walk import Ended
+from k8slab.stack.refusals import icmp_error, rejection
+from k8slab.stack.routing import DEAD_ENDS, Decision, Routes
+from k8slab.stack.rewrite import OTHER
+from k8slab.stack.skb import Journal, Skb
+from k8slab.iptables import Rule
 from k8slab.packet import TIME_EXCEEDED, UNKNOWN, UNREACHABLE, Packet
 
+HOOKS = {
+    "PREROUTING": ("raw", "conntrack", "mangle", "nat"),
+    "INPUT": ("mangle", "filter", "security", "nat", "confirm"),
+    "FORWARD": ("mangle", "filter", "security"),
+    "OUTPUT": ("raw", "conntrack", "mangle", "nat", "filter", "security"),
+    "POSTROUTING": ("mangle", "nat", "confirm"),
+}
+# What a packet's fate on its last host makes of the journey.
+VERDICT = {"deliver": "DELIVERED", "drop": "DROPPED", "reject": "REJECTED", "error": "REJECTED",
+           "unknown": "UNKNOWN", "transmit": "FORWARDED"}
 TO_MANY = ("broadcast", "multicast")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a walk ended: `verdict` ACCEPT, DROP, REJECT or UNKNOWN; `rule` is what said so, if a rule did."""
+
+    verdict: str
+    why: str = ""
+    rule: Rule | None = None
+
+
+class Netfilter(Protocol):
+    """What a stack asks at its hooks. `rules`: falsy where a host has no netfilter. `note` writes a step."""
+
+    rules: object
+    note: Callable[..., None]
+
+    def ask(self, party: str, hook: str, skb: Skb) -> Ended: ...
+    def rejected(self, skb: Skb) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +82,11 @@ class Fate:
 class Stack:
     """The stack of one host. `clock` returns seconds; `journal` is where the steps of a journey go."""
 
-    def __init__(self, name: str, routes: Routes, rules: Ruleset | None, chance: Chance, clock, *,
+    def __init__(self, name: str, routes: Routes, netfilter: Netfilter, clock: Callable[[], float], *,
                  forwards: bool = True) -> None:
-        self.name, self.routes, self.clock, self.forwards = name, routes, clock, forwards
+        self.name, self.routes, self.netfilter, self.clock, self.forwards = name, routes, netfilter, clock, forwards
         self.journal = Journal()
-        self.netfilter = Netfilter(rules, routes, chance, clock, self.note)
+        netfilter.note = self.note
 
     def note(self, kind: str, skb: Skb, why: str, **where: object) -> None:
         self.journal.add(self.name, kind, skb, why, self.clock(), **where)
@@ -169,8 +198,8 @@ class Stack:
     def _ended(self, ended: Ended, skb: Skb) -> Fate:
         if ended.verdict == "REJECT":
             answer = rejection(skb.packet, ended.rule, self._source_of_error(skb.packet))
-            if answer and answer.proto == "tcp" and skb.connection:
-                self.netfilter.conntrack.close(skb.connection, self.clock())
+            if answer and answer.proto == "tcp":
+                self.netfilter.rejected(skb)
             return Fate("reject", skb, reason=f"{self.name}: {ended.why}", answer=answer)
         return Fate("unknown" if ended.verdict == "UNKNOWN" else "drop", skb, reason=f"{self.name}: {ended.why}")
 

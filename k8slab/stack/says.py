@@ -1,8 +1,8 @@
-"""The sentences of the steps that conntrack and nat make: why a packet is what it is, and what was rewritten."""
+"""The sentences of steps that both dataplanes tell in the same words: what conntrack found, what was rewritten, who heard."""
 
 from __future__ import annotations
 
-from k8slab.model.skb import Skb
+from k8slab.stack.skb import Skb
 from k8slab.packet import UNKNOWN, Packet
 
 NAT = ", so the nat chains will be asked"
@@ -38,3 +38,29 @@ def entry_change(before: Packet, skb: Skb) -> str:
         return f"conntrack {words}, to keep its replies apart from another connection's; no rule does this"
     which = "puts back what the entry remembers" if skb.direction == "REPLY" else "does again what it did to the first"
     return f"conntrack {which}: it {words}; no rule does this"
+
+
+SENDS = "a program on {host} sends it"
+NO_NEIGHBOUR = "nobody on {oif} answers the ARP question for {next_hop}; after three seconds it is given up"
+CONFIRMED = "the first packet has come through: the entry is confirmed, and its answer will find it"
+ASKED = "reaches the socket that the question came from, on {host}"
+LISTENS = "reaches the socket that listens on {destination}, on {host}"
+CLOSED = "no program on {host} waits at port {port}: the answer is {answer}"
+ICMP_QUESTION = "is a question of ICMP's own, and {host} answers it"
+ERROR_HEARD = "tells the program that asked that {destination} cannot be reached"
+ERROR_IGNORED = "no socket here sent the packet that this ICMP error quotes: it is ignored"
+ENDED = "ends whatever {host} knew of this connection"
+UNKNOWN_CONNECTION = "belongs to no connection that {host} knows of: the answer is a RST"
+UNWANTED = "nobody on {host} wants this packet: it is ignored"
+UNSPOKEN = "nobody on {host} speaks protocol {proto}: the answer is an ICMP error"
+
+
+def answers(host: str, packet: Packet) -> str:
+    """What a host says when it sends this packet because of another: `web answers: SYN-ACK`."""
+    if packet.proto == "tcp":
+        what = {"SA": "SYN-ACK", "A": "ACK", "PA": "data", "FA": "FIN"}.get(packet.flags, "RST")
+    elif packet.is_icmp_error:
+        what = f"an ICMP error, type {packet.icmp_type} code {packet.icmp_code}"
+    else:
+        what = f"a {packet.proto} packet"
+    return f"{host} answers: {what}"

@@ -1,0 +1,277 @@
+"""The process that holds the lab: it does what it is asked through a pipe, and ends when the pipe closes.
+
+Theory of operation
+-------------------
+One thread does everything: it answers requests, serves the lab's servers, and reads what the kernel reports. During
+a journey it is bound to one processor. A packet that crosses a veth waits in a queue of the processor that sent it,
+so that with one processor all packets of the lab stand in one queue, one after the other. Therefore:
+
+* what happens, happens in one order, and the captures' timestamps tell it;
+* a packet that the child sends to itself over its own lo comes back only after all that stood before it: when
+  it has come back and nothing new was seen, the kernel is *quiet*, and no clock was asked.
+
+Only an open ARP question is waited for, since nothing stands in a queue meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import socket
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+
+from k8slab.kernel.isolation import isolate
+from k8slab.kernel.linux import inside, this_network
+from k8slab.kernel.namespaces import Host
+from k8slab.kernel.programs import Client, Server
+
+ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8",
+               "XTABLES_LOCKFILE": "/dev/null", "HOME": "/"}
+NEIGHBOUR_PAUSE, LONGEST = 0.004, 8.0      # seconds: between two looks at the neighbours, and for one journey
+
+
+class Child:
+    """The lab's namespaces, and what can be asked of them; each public method is a request."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self.pipe, self.home = pipe, this_network()
+        self.hosts: dict[str, Host] = {}
+        self.switches: dict[str, int] = {}
+        self.servers: list[Server] = []
+        self.heard: list = []
+        self.recording = False
+        self.fence = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self.processors = sorted(os.sched_getaffinity(0))
+
+    def run_forever(self) -> None:
+        """Answer requests until the pipe is closed."""
+        waits = selectors.DefaultSelector()
+        waits.register(self.pipe, selectors.EVENT_READ)
+        while True:
+            try:
+                if not waits.select(0.05 if self.servers else None):
+                    self.pump()
+                    continue
+                number, name, words = self.pipe.recv()
+            except (EOFError, OSError):
+                return
+            try:
+                reply = (number, "", getattr(self, name)(*words))
+            except Exception as error:
+                reply = (number, f"{type(error).__name__}: {error}", None)
+            try:
+                self.pipe.send(reply)
+            except OSError:
+                return
+
+    # Requests.
+
+    def make(self, hosts: list[str], switches: list[str]) -> dict[str, int]:
+        """Make an empty namespace for each name; the descriptors, by which commands name them."""
+        for name in hosts:
+            self.hosts[name] = Host(name, self.home)
+        for name in switches:
+            self.switches[name] = Host(name, self.home)
+        return {name: host.net for name, host in (self.hosts | self.switches).items()}
+
+    def drop(self, name: str) -> None:
+        """Let go of a host's namespace."""
+        self.servers = [server for server in self.servers if server.host.name != name]
+        self.hosts.pop(name).close()
+
+    def write(self, settings: list[tuple[str, str, object]]) -> None:
+        """Set sysctls: triples of host, path below /proc/sys/net, value."""
+        for name, path, value in settings:
+            self._host(name).write(path, value)
+
+    def batch(self, texts: dict[str, tuple[list[str], str]]) -> None:
+        """Run one program in each of some hosts, all at once: host ("" is home) → words and standard input."""
+        started = [(name, self._start(name, words), given) for name, (words, given) in texts.items()]
+        for name, process, given in started:
+            said = process.communicate(given.encode())[0].decode(errors="replace")
+            if process.returncode:
+                raise RuntimeError(f"{name or 'the lab'}: {' '.join(process.args)}: {said.strip()}")
+
+    def start(self, name: str, listens: list[tuple[str, int]]) -> None:
+        """Start servers on a host."""
+        self.servers += [Server(self.hosts[name], proto, port) for proto, port in listens]
+
+    def watch(self, names: list[str]) -> None:
+        """Hear the rule traces of these hosts, and be ready for a journey."""
+        for name in names:
+            self.hosts[name].listen_to_rules()
+        if self.fence.getsockname()[1] == 0:
+            self.fence.bind(("127.0.0.1", 0))
+        os.sched_setaffinity(0, {self.processors[os.getpid() % len(self.processors)]})
+        self.pump()
+
+    def run(self, name: str, words: list[str], given: bytes, seconds: float) -> tuple[int, str]:
+        """Run a program on a host while the servers go on; its exit status and what it printed."""
+        process = self._start(name, words)
+        self.hosts[name].forget()
+        end = time.monotonic() + seconds
+        os.set_blocking(process.stdout.fileno(), False)
+        os.set_blocking(process.stdin.fileno(), False)
+        printed, waits = [], selectors.DefaultSelector()
+        waits.register(process.stdout, selectors.EVENT_READ)
+        waits.register(self.pipe, selectors.EVENT_READ)
+        if given:
+            waits.register(process.stdin, selectors.EVENT_WRITE)
+        else:
+            process.stdin.close()
+        while True:
+            ready = [key.fileobj for key, _ in waits.select(0.002)]
+            self.pump()
+            if process.stdin in ready:
+                given = given[os.write(process.stdin.fileno(), given[:65536]):]
+                if not given:
+                    waits.unregister(process.stdin)
+                    process.stdin.close()
+            if process.stdout in ready:
+                printed.append(os.read(process.stdout.fileno(), 65536))
+                if not printed[-1]:
+                    break
+            if time.monotonic() > end or self.pipe in ready:       # nothing is asked while we work: it has closed
+                process.kill()
+                break
+        return process.wait(), b"".join(printed).decode(errors="replace")
+
+    def send(self, name: str, data: bytes, holds: tuple[str, str, int] | None) -> list:
+        """Send one packet as a program of the host would; `holds`: protocol, address and port of a socket that waits."""
+        host, held, refused = self.hosts[name], None, None
+        with host.inside():
+            out = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+            if holds and holds[0] == "udp":
+                held = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                try:
+                    held.bind(holds[1:])
+                except OSError:
+                    pass                # not an address of this host, or a server has the port
+        self._begin()
+        try:
+            out.sendto(data, (socket.inet_ntoa(data[16:20]), 0))
+        except OSError as error:
+            refused = error.errno
+        self.settle()
+        out.close()
+        if held:
+            held.close()
+        return [*self._end(), ("errno", refused)]
+
+    def connect(self, name: str, source: tuple[str, int], target: tuple[str, int], question: bytes) -> list:
+        """Open a connection, ask, hear the answer and close."""
+        client = Client(self.hosts[name], source, target, self.settle)
+        self._begin()
+        client.ask(question)
+        self.settle()
+        return [*self._end(), ("outcome", client.outcome, client.said)]
+
+    def ask_udp(self, name: str, source: tuple[str, int], target: tuple[str, int], question: bytes) -> list:
+        """Send one datagram from a socket of a host, and hear the answer."""
+        with self.hosts[name].inside():
+            talk = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        talk.bind(source)
+        self._begin()
+        refused = None
+        try:
+            talk.connect(target)
+            talk.send(question)
+        except OSError as error:
+            refused = error.errno
+        self.settle()
+        talk.close()
+        return [*self._end(), ("errno", refused)]
+
+    def many(self, n: int, name: str, address: str, target: tuple[str, int], first: int) -> Counter:
+        """Open `n` connections and count the answers; an outcome stands for those that nobody gave."""
+        counts = Counter()
+        for number in range(n):
+            client = Client(self.hosts[name], (address, first + number), target, self.settle)
+            client.ask(b"who answers?")
+            counts[client.said or client.outcome] += 1
+            self._silence()
+        return counts
+
+    def entries(self, name: str) -> list:
+        """The conntrack entries of a host, oldest first."""
+        self.pump()
+        return self.hosts[name].entries()
+
+    # How it goes on.
+
+    def _host(self, name: str) -> Host:
+        return self.hosts.get(name) or self.switches[name]
+
+    def _start(self, name: str, words: list[str]) -> subprocess.Popen:
+        descriptors = [host.net for host in (self.hosts | self.switches).values()]
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, True)
+        with inside(self._host(name).net if name else self.home, self.home):
+            return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                    env=ENVIRONMENT, close_fds=True, pass_fds=descriptors, start_new_session=True)
+
+    def _begin(self) -> None:
+        self.settle()
+        self.heard, self.recording = [], True
+
+    def _end(self) -> list:
+        self.recording, heard = False, self.heard
+        self._silence()
+        self.heard = []
+        return heard
+
+    def _silence(self) -> None:
+        for server in self.servers:
+            server.end()
+
+    def pump(self) -> bool:
+        """Read what was reported and serve what was asked; whether there was anything."""
+        busy = False
+        for host in self.hosts.values():
+            seen = host.seen()
+            busy |= bool(seen)
+            if self.recording:
+                self.heard += seen
+        for server in self.servers:
+            busy |= server.serve()
+        return busy
+
+    def settle(self) -> None:
+        """Wait until the kernel is quiet: all that was sent has gone as far as it goes."""
+        quiet, end = 0, time.monotonic() + LONGEST
+        while quiet < 2 and time.monotonic() < end:
+            self._stand_in_line()
+            if self.pump():
+                quiet = 0
+            elif any(host.waits_for_a_neighbour() for host in self.hosts.values()):
+                time.sleep(NEIGHBOUR_PAUSE)
+                quiet = 0
+            else:
+                quiet += 1
+
+    def _stand_in_line(self) -> None:
+        """Send a datagram to oneself and wait for it: all that stood before it in the queue is done then."""
+        self.fence.sendto(b"?", self.fence.getsockname())
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            try:
+                self.fence.recv(1)
+                return
+            except BlockingIOError:
+                time.sleep(0)
+
+
+def main(descriptor: int) -> None:
+    """Shut this process away, say "ready" or what was refused, and answer requests."""
+    pipe = Connection(descriptor)
+    try:
+        isolate()
+    except OSError as error:
+        pipe.send((0, error.strerror or str(error), None))
+        return
+    pipe.send((0, "", "ready"))
+    Child(pipe).run_forever()

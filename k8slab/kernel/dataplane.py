@@ -1,0 +1,230 @@
+"""The real kernel as a dataplane: the lab's network in namespaces of its own, and what is done there.
+
+It answers the calls that every dataplane of the lab answers, without root: see `isolation.py` for where it happens,
+`child.py` for how, and `journey.py` for how what was seen becomes a Trace.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Mapping
+
+from k8slab import iptables
+from k8slab.commands import ANSWERS
+from k8slab.entry import Entry
+from k8slab.errors import CommandError
+from k8slab.iptables import Ruleset
+from k8slab.kernel import build
+from k8slab.kernel.events import Change, Hit, Wire
+from k8slab.kernel.holder import Holder, KernelError
+from k8slab.kernel.journey import Seen, tell
+from k8slab.network import Network, NetworkError
+from k8slab.packet import Packet, number
+from k8slab.trace import Trace
+
+FIRST_PORT, PORTS = 40000, 20000      # the source ports that a host's programs are given: the model's own
+LONGEST = 60.0                        # seconds that a command may take
+ERRNO = {1: "EPERM", 13: "EACCES", 22: "EINVAL", 101: "ENETUNREACH", 113: "EHOSTUNREACH"}
+
+
+class Kernel:
+    """The network in real namespaces, with real rules.
+
+    `rules`: node name to `iptables-save` text; a host that is not in it has no netfilter. `backend`: "nft" or
+    "legacy", which iptables it is. Chance is the kernel's own, and so is the clock.
+
+    Raises KernelError where the machine does not allow it, with the step that was refused.
+    """
+
+    def __init__(self, network: Network, rules: Mapping[str, str | Ruleset] | None = None) -> None:
+        self.network, self.holder = network, Holder()
+        self._ports: Counter[str] = Counter({host.name: FIRST_PORT for host in network.hosts})
+        self._saved: dict[str, Ruleset] = {}          # what iptables-save printed, until a command may have changed it
+        self._watched: set[str] = set()
+        self._held_back: dict[str, Packet] = {}
+        try:
+            self._build({name: str(text) for name, text in (rules or {}).items()})
+        except BaseException:
+            self.close()
+            raise
+
+    def _build(self, rules: Mapping[str, str]) -> None:
+        network, ask = self.network, self.holder.ask
+        for name in rules:
+            network.host(name)
+        joints = build.switches(network)
+        self.descriptors = ask("make", [host.name for host in network.hosts], joints)
+        ask("write", build.settings(network.hosts))
+        ask("batch", {"": (["ip", "-batch", "-"], "link set lo up\n" + build.links(network, self.descriptors))})
+        ask("batch", {name: (["ip", "-batch", "-"], build.switch(network, name)) for name in joints}
+            | {host.name: (["ip", "-batch", "-"], build.addresses(host)) for host in network.hosts})
+        for host in network.hosts:
+            if host.listens:
+                ask("start", host.name, list(host.listens))
+        for texts in _rounds({name: list(build.slices(text)) for name, text in rules.items()}):
+            ask("batch", {name: (["iptables-restore", "--noflush"], text) for name, text in texts.items()})
+        self._watch(*rules)
+
+    # What every dataplane answers.
+
+    def send(self, packet: Packet, at: str) -> Trace:
+        """Send one packet from the host `at`, and follow it and every answer until all is quiet.
+
+        It leaves by a raw socket, as a program's packet does, and no TCP of the host knows of it: the RST by which
+        the host would refuse the answer is held back, as if a program waited for it.
+        """
+        from k8slab.wire import to_scapy  # importing scapy takes longer than all the rest
+
+        self.network.host(at)
+        if packet.src == "0.0.0.0":
+            packet = packet.replace(src=self._source(at, packet.dst))
+        if packet.proto == "tcp":
+            self._hold_back(at, packet)
+        holds = (packet.proto, packet.src, packet.sport) if packet.proto == "udp" else None
+        return self._tell(at, packet, self.holder.ask("send", at, bytes(to_scapy(packet)), holds))
+
+    def connect(self, pod: str, address: str, port: int, *, proto: str = "tcp", sport: int | None = None,
+                question: bytes = b"who answers?") -> Trace:
+        """Open a connection from `pod`, ask, hear the answer and close; for udp, ask and hear the answer."""
+        if proto not in ("tcp", "udp"):
+            raise NetworkError(f"connect speaks tcp and udp, not {proto}; send takes any packet")
+        source = (self._source(pod, address), sport or self._port(pod))
+        if pod in self._held_back:
+            self._watch_again(pod)
+        heard = self.holder.ask("connect" if proto == "tcp" else "ask_udp", pod, source, (address, port), question)
+        first = Packet(proto, source[0], address, source[1], port, payload=b"" if proto == "tcp" else question)
+        return self._tell(pod, first, heard)
+
+    def ping(self, pod: str, address: str) -> Trace:
+        """Send one ICMP echo request."""
+        return self.send(Packet("icmp", self._source(pod, address), address, icmp_id=self._port(pod)), pod)
+
+    def connections(self, n: int, pod: str, address: str, port: int) -> Counter[str]:
+        """Open `n` connections and count who answered: address:port, or the verdict where nobody did."""
+        source, counts, done = self._source(pod, address), Counter(), 0
+        while done < n:
+            first = self._port(pod)
+            some = min(n - done, FIRST_PORT + PORTS - first)
+            self._ports[pod] = first + some
+            for said, count in self.holder.ask("many", some, pod, source, (address, port), first).items():
+                counts[said.split()[2].decode() if isinstance(said, bytes) else said] += count
+            done += some
+        for outcome in [name for name in counts if ":" not in name]:
+            trace = self.connect(pod, address, port)
+            counts[trace.received.destination if trace.received else trace.verdict] += counts.pop(outcome)
+        return counts
+
+    def restore(self, node: str, text: str, *, noflush: bool = False) -> None:
+        """Feed `iptables-restore` on a node. Raises CommandError with its words where it refuses."""
+        texts = [text]
+        if text.count("\n") > build.SLICE:        # more than a user namespace may send at once
+            flush = "".join(f"{line}\nCOMMIT\n" for line in text.splitlines() if line.startswith("*"))
+            texts = [*([] if noflush else [flush]), *build.slices(text)]
+        for at, part in enumerate(texts):
+            words = ["iptables-restore", *(["--noflush"] if noflush or at else [])]
+            self._command(node, words, part)
+        self._saved.pop(node, None)
+        self._watch(node)
+
+    def run(self, node: str, command: str, given: str = "") -> str:
+        """Run a program on a host; what it prints.
+
+        Raises CommandError, with the program's words, where it fails, unless failing is the answer (`ping`, `curl`).
+        """
+        try:
+            words = shlex.split(command)
+        except ValueError as error:
+            raise CommandError(f"{command}: {error}") from None
+        if not words:
+            raise CommandError(f"{node}: no command; one looks like ip address")
+        return self._command(node, words, given)
+
+    def entries(self, node: str) -> tuple[Entry, ...]:
+        """The conntrack entries of a host, oldest first."""
+        self.network.host(node)
+        return tuple(self.holder.ask("entries", node))
+
+    def close(self) -> None:
+        """Let go of every namespace; nothing is left."""
+        self.holder.close()
+
+    def __enter__(self) -> Kernel:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    # How it is done.
+
+    def _command(self, node: str, words: list[str], given: str = "") -> str:
+        self.network.host(node)
+        if words[0].startswith("iptables"):
+            self._saved.pop(node, None)
+            self._watch(node)
+        try:
+            status, printed = self.holder.ask("run", node, words, given.encode(), LONGEST)
+        except KernelError as error:
+            raise CommandError(f"{node}: {words[0]}: {error}") from None
+        if status and words[0] not in ANSWERS:
+            raise CommandError(printed.strip() or f"{shlex.join(words)} ended with status {status}", printed, status)
+        return printed
+
+    def rules(self, node: str) -> Ruleset:
+        """The rules of a node, as `iptables-save` prints them now."""
+        if node not in self._saved:
+            printed = self.holder.ask("run", node, ["iptables-save"], b"", LONGEST)[1]
+            self._saved[node] = iptables.parse("".join(f"{line}\n" for line in printed.splitlines()
+                                                       if not line.startswith("#")), node)
+        return self._saved[node]
+
+    def _tell(self, at: str, packet: Packet, heard: list) -> Trace:
+        extra = next((one for one in heard if type(one) is tuple), ())
+        seen = Seen(sorted((one for one in heard if isinstance(one, Wire)), key=lambda wire: wire.time),
+                    [one for one in heard if isinstance(one, Hit)], [one for one in heard if isinstance(one, Change)],
+                    ERRNO.get(extra[1], "") if extra[:1] == ("errno",) else "")
+        nodes = [host.name for host in self.network.hosts]
+        entries = tuple((name, entry) for name in nodes if name in self._watched for entry in self.entries(name))
+        return tell(self.network, {name: self.rules(name) for name in self._watched}, at, packet, seen, entries)
+
+    def _watch(self, *nodes: str) -> None:
+        for node in set(nodes) - self._watched:
+            self._watch_again(node)
+        self._watched |= set(nodes)
+        self.holder.ask("watch", list(nodes))
+
+    def _watch_again(self, node: str, refused: str = "") -> None:
+        self.holder.ask("batch", {node: (["nft", "-f", "-"], build.trace_switch(refused))})
+        self._held_back.pop(node, None)
+
+    def _hold_back(self, at: str, packet: Packet) -> None:
+        """Let the host's own TCP not refuse the answer to a packet that it does not know of."""
+        test = (f"ip saddr {packet.src} ip daddr {packet.dst} tcp sport {packet.sport} tcp dport {packet.dport} "
+                "tcp flags & rst == rst")
+        known = self._held_back.get(at)
+        if "R" in packet.flags or known and known.flow == packet.flow:
+            return
+        self._watch_again(at, test)
+        self._held_back[at] = packet
+
+    def _source(self, host: str, address: str) -> str:
+        self.network.host(host)
+        try:
+            number(address)
+        except ValueError:
+            raise NetworkError(f"{address!r} is not an IPv4 address such as 10.96.0.1; names are not looked "
+                               "up") from None
+        found = self.holder.ask("source", host, address)
+        return found or self.network.host(host).address
+
+    def _port(self, host: str) -> int:
+        """The next source port of this host's programs."""
+        port = self._ports[host]
+        self._ports[host] = FIRST_PORT + (port + 1 - FIRST_PORT) % PORTS
+        return port
+
+
+def _rounds(texts: Mapping[str, list[str]]) -> list[dict[str, str]]:
+    """The n-th text of every host together, for each n."""
+    most = max(map(len, texts.values()), default=0)
+    return [{name: own[at] for name, own in texts.items() if at < len(own)} for at in range(most)]

@@ -1,0 +1,135 @@
+"""One host of the lab, as the child process holds it: its network namespace, and the sockets that watch it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Iterator
+
+from k8slab.entry import Entry
+from k8slab.kernel import events, netlink
+from k8slab.kernel.events import Change, Hit, Wire
+from k8slab.kernel.linux import inside, new_network
+from k8slab.packet import Flow
+
+ETH_P_ALL, ETH_P_IP, ETH_P_ARP = 3, 0x0800, 0x0806
+PACKET_OUTGOING, PACKET_OTHERHOST = 4, 3
+SO_TIMESTAMPNS = 35
+ARP_INCOMPLETE = "0x0"        # the flags of /proc/net/arp while a neighbour is being asked for
+
+
+class Host:
+    """A host's namespace; `home` is a descriptor of the namespace that the child process lives in."""
+
+    def __init__(self, name: str, home: int) -> None:
+        self.name, self.home, self.net = name, home, new_network()
+        self.order: dict[Flow, int] = {}            # original tuple → when the entry was made
+        self.positions: dict[tuple[str, str, int], int] = {}
+        self.names: dict[int, str] = {}
+        with self.inside():
+            # SOCK_DGRAM: the captured bytes begin with the IP header, whatever the link.
+            self.wire = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
+            self.changes = netlink.listen(netlink.GROUP_CONNTRACK_NEW, netlink.GROUP_CONNTRACK_UPDATE,
+                                          netlink.GROUP_CONNTRACK_DESTROY)
+            self.talk = netlink.listen()
+            self.routes = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, netlink.ROUTE)
+        self.talk.setblocking(True)
+        self.wire.setblocking(False)
+        self.wire.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self.wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, netlink.BUFFER)
+        self.traces: socket.socket | None = None
+
+    def inside(self):
+        """Within the `with`, this process is in the host's namespace."""
+        return inside(self.net, self.home)
+
+    def listen_to_rules(self) -> None:
+        """Hear the trace of rules from now on."""
+        if self.traces is None:
+            with self.inside():
+                self.traces = netlink.listen(netlink.GROUP_TRACE)
+
+    def write(self, path: str, value: object) -> None:
+        """Set a sysctl by its path below /proc/sys/net. Raises OSError where it cannot be set."""
+        with self.inside(), open(f"/proc/sys/net/{path}", "w", encoding="ascii") as file:
+            file.write(str(value))
+
+    def forget(self) -> None:
+        """Names of interfaces and places of rules may have changed."""
+        self.positions, self.names = {}, {}
+
+    def close(self) -> None:
+        """Let go of the namespace: the kernel takes it away with the last descriptor."""
+        for one in (self.wire, self.changes, self.talk, self.routes, self.traces):
+            if one:
+                one.close()
+        os.close(self.net)
+
+    # What was seen since the last time.
+
+    def seen(self) -> list[Wire | Hit | Change]:
+        """Everything that happened on this host since it was asked last, each kind in its order."""
+        return [*self._wires(), *self._hits(), *self._changes()]
+
+    def _wires(self) -> Iterator[Wire]:
+        while True:
+            try:
+                data, ancillary, _, address = self.wire.recvmsg(65536, 64)
+            except BlockingIOError:
+                return
+            interface, protocol, kind, *_ = address
+            if protocol == ETH_P_IP and kind != PACKET_OTHERHOST:
+                seconds, nanoseconds = struct.unpack("=qq", ancillary[0][2][:16])
+                yield Wire(seconds * 10**9 + nanoseconds, self.name, interface, kind == PACKET_OUTGOING, data)
+
+    def _hits(self) -> Iterator[Hit]:
+        for data in _datagrams(self.traces) if self.traces else ():
+            for kind, _, body in netlink.messages(data):
+                if kind & 0xFF == netlink.NFT_TRACE:
+                    yield events.read_hit(self.name, body, self._position, self._interface)
+
+    def _changes(self) -> Iterator[Change]:
+        for data in _datagrams(self.changes):
+            for change in events.read_changes(self.name, data):
+                if change.what == "new":
+                    self.order[change.entry.original] = max(self.order.values(), default=0) + 1
+                elif change.what == "destroy":
+                    self.order.pop(change.entry.original, None)
+                yield change
+
+    def _position(self, table: str, chain: str, handle: int) -> int:
+        if (table, chain, handle) not in self.positions:
+            question = netlink.netfilter(netlink.SUBSYSTEM_NFTABLES, netlink.NFT_GETRULE)
+            self.positions = events.read_rules(netlink.ask(self.talk, question))
+        return self.positions.get((table, chain, handle), 0)
+
+    def _interface(self, index: int) -> str:
+        if index not in self.names:
+            with self.inside():
+                self.names = dict(socket.if_nameindex())
+        return self.names.get(index, "")
+
+    # What it is asked.
+
+    def entries(self) -> list[Entry]:
+        """The entries of its table of connections, oldest first."""
+        answers = netlink.ask(self.talk, netlink.netfilter(netlink.SUBSYSTEM_CONNTRACK, netlink.CT_GET))
+        found = [entry for _, body in answers if (entry := events.read_entry(body))]
+        return sorted(found, key=lambda entry: self.order.get(entry.original, 0))
+
+    def waits_for_a_neighbour(self) -> bool:
+        """Whether an ARP question is open."""
+        with self.inside(), open("/proc/self/net/arp", encoding="ascii") as file:
+            return any(line.split()[2] == ARP_INCOMPLETE for line in file.read().splitlines()[1:])
+
+
+def _datagrams(heard: socket.socket) -> Iterator[bytes]:
+    while True:
+        try:
+            yield heard.recv(1 << 18)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if error.errno != 105:          # ENOBUFS: more was said than the buffer holds; what is there is still true
+                raise

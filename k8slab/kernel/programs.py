@@ -1,0 +1,168 @@
+"""The programs of the lab's hosts on the real kernel: servers that answer, and a client that goes step by step.
+
+All of them run in the child process, by its one thread, between which steps it waits until the kernel is quiet. So
+the packets of a connection come in the same order every time: SYN, SYN-ACK, ACK, question, answer, FIN, FIN, ACK.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Callable
+
+from k8slab.kernel.namespaces import Host
+
+TCP_QUICKACK, TCP_REPAIR, IP_PKTINFO, IP_RECVERR = 12, 19, 8, 11      # linux/tcp.h, linux/in.h
+REUSED = 4096
+
+
+def answer(host: str, address: tuple[str, int], asker: str, question: bytes) -> bytes:
+    """What every server of the lab says: who answers, and whom it saw ask; in HTTP where it is asked in HTTP."""
+    text = f"{host} at {address[0]}:{address[1]} answers {asker}"
+    if not question.startswith((b"GET ", b"HEAD ")):
+        return text.encode()
+    body = f"{text}\n" * question.startswith(b"GET ")
+    return (f"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len(text) + 1}\r\n\r\n{body}").encode()
+
+
+class Server:
+    """One listening socket of a host, and its open connections."""
+
+    def __init__(self, host: Host, proto: str, port: int) -> None:
+        self.host, self.proto, self.port = host, proto, port
+        kind = socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM
+        with host.inside():
+            self.door = socket.socket(socket.AF_INET, kind | socket.SOCK_NONBLOCK)
+            self.door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.door.bind(("0.0.0.0", port))
+        if proto == "tcp":
+            self.door.listen(4096)
+        else:
+            self.door.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+        self.open: dict[socket.socket, str] = {}
+
+    def serve(self) -> bool:
+        """Do what there is to do; whether there was anything."""
+        return self._datagrams() if self.proto == "udp" else self._accept() | self._talk()
+
+    def _datagrams(self) -> bool:
+        busy = False
+        while True:
+            try:
+                question, ancillary, _, asker = self.door.recvmsg(REUSED, 64)
+            except BlockingIOError:
+                return busy
+            except OSError:              # an ICMP error about an earlier answer
+                busy = True
+                continue
+            busy = True
+            info = ancillary[0][2]
+            asked = socket.inet_ntoa(info[8:12])
+            says = answer(self.host.name, (asked, self.port), asker[0], question)
+            # From the address that was asked, whichever the routes would choose.
+            pack = struct.pack("=i4s4s", 0, info[8:12], b"\0" * 4)
+            try:
+                self.door.sendmsg([says], [(socket.IPPROTO_IP, IP_PKTINFO, pack)], 0, asker)
+            except OSError:
+                pass                     # no way back: nothing is sent, as the routes say
+
+    def _accept(self) -> bool:
+        busy = False
+        while True:
+            try:
+                made, asker = self.door.accept()
+            except OSError:
+                return busy
+            busy = True
+            made.setblocking(False)
+            made.setsockopt(socket.IPPROTO_TCP, TCP_QUICKACK, 0)      # the ACK travels with the answer
+            self.open[made] = asker[0]
+
+    def _talk(self) -> bool:
+        busy = False
+        for talk, asker in list(self.open.items()):
+            try:
+                question = talk.recv(65536)
+                if question:
+                    talk.send(answer(self.host.name, talk.getsockname(), asker, question))
+            except BlockingIOError:
+                continue
+            except OSError:
+                question = b""
+            busy = True
+            if not question:
+                del self.open[talk]
+                talk.close()
+        return busy
+
+    def end(self) -> None:
+        """Forget the open connections without a packet."""
+        for talk in self.open:
+            vanish(talk)
+        self.open.clear()
+
+
+def vanish(talk: socket.socket) -> None:
+    """Close a TCP socket without a word to its peer (TCP_REPAIR, made for moving sockets between machines)."""
+    try:
+        talk.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
+    except OSError:
+        pass                             # not connected: closing says nothing anyway
+    talk.close()
+
+
+class Client:
+    """A TCP client that goes one step at a time; `settle` waits until the kernel is quiet.
+
+    `outcome` is "answered", "refused", "unreachable", "timeout" or "cut" afterwards, `said` what came back.
+    """
+
+    def __init__(self, host: Host, source: tuple[str, int], target: tuple[str, int], settle: Callable[[], None]) -> None:
+        self.settle, self.target, self.said, self.outcome = settle, target, b"", "timeout"
+        with host.inside():
+            self.talk = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        self.talk.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.talk.bind(source)
+
+    def ask(self, question: bytes) -> None:
+        """Connect, ask, hear the answer and close. What the kernel refuses becomes the outcome."""
+        try:
+            error = self.talk.connect_ex(self.target)
+            self.settle()
+            error = self.talk.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or (error if error != 115 else 0)
+            if error:
+                self.outcome = _OUTCOMES.get(error, "unreachable")
+                return
+            if not self._connected():
+                return
+            self.talk.setsockopt(socket.IPPROTO_TCP, TCP_QUICKACK, 0)
+            self.talk.send(question)
+            self.settle()
+            self.outcome = "cut"
+            self.said = self.talk.recv(65536)
+            self.outcome = "answered"
+            self.talk.shutdown(socket.SHUT_WR)
+            self.settle()
+        except BlockingIOError:
+            pass                         # nothing came
+        except OSError:
+            self.outcome = "refused"
+        finally:
+            self._close()
+
+    def _connected(self) -> bool:
+        try:
+            self.talk.getpeername()
+        except OSError:
+            return False
+        return True
+
+    def _close(self) -> None:
+        try:
+            ended = self.outcome == "answered" and self.talk.recv(1) == b""
+        except OSError:
+            ended = False
+        self.talk.close() if ended else vanish(self.talk)
+
+
+_OUTCOMES = {111: "refused", 113: "unreachable", 101: "unreachable", 110: "timeout"}
