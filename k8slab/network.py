@@ -36,6 +36,9 @@ class Interface:
     name: str
     addresses: tuple[str, ...] = ()
     mac: str = "02:00:00:00:00:00"
+    up: bool = True
+    master: str = ""
+    kind: str = "veth"
 
     @property
     def ips(self) -> tuple[str, ...]:

@@ -17,9 +17,11 @@ SLICE = 250
 SETTINGS = {
     "ipv6/conf/all/disable_ipv6": 1, "ipv6/conf/default/disable_ipv6": 1,
     "ipv4/icmp_ratelimit": 0, "ipv4/tcp_invalid_ratelimit": 0, "ipv4/tcp_synack_retries": 1, "ipv4/tcp_ecn": 0,
-    "ipv4/neigh/default/retrans_time_ms": 20, "ipv4/neigh/default/unres_qlen": 100,
+    "?ipv4/icmp_msgs_per_sec": 100000, "?ipv4/icmp_msgs_burst": 100000,
     "ipv4/conf/all/arp_ignore": 0, "ipv4/conf/all/forwarding": 0,
 }
+# Three questions are asked of a neighbour that does not answer; a second lies between them where nobody says otherwise.
+ARP_PATIENCE = 20            # milliseconds
 # A name of network.SYSCTLS → its paths; an interface that is made later copies `default`.
 PATHS = {"ip_forward": ("ipv4/ip_forward",),
          **{name: (f"ipv4/conf/all/{name}", f"ipv4/conf/default/{name}")
@@ -27,10 +29,16 @@ PATHS = {"ip_forward": ("ipv4/ip_forward",),
 
 
 def settings(hosts: tuple[Host, ...]) -> list[tuple[str, str, object]]:
-    """Triples of host, path below /proc/sys/net and value."""
+    """Triples of host, path below /proc/sys/net and value; "?" before a path: not every kernel has it."""
     return [triple for host in hosts for triple in (
         *((host.name, path, value) for path, value in SETTINGS.items()),
         *((host.name, path, host.sysctl(name)) for name, paths in PATHS.items() for path in paths))]
+
+
+def patience(hosts: tuple[Host, ...]) -> list[tuple[str, str, object]]:
+    """The same, of what there is for interfaces once they are made."""
+    return [(host.name, f"ipv4/neigh/{interface.name}/retrans_time_ms", ARP_PATIENCE)
+            for host in hosts for interface in host.interfaces]
 
 
 def switches(network: Network) -> list[str]:

@@ -84,9 +84,13 @@ class Child:
         self.hosts.pop(name).close()
 
     def write(self, settings: list[tuple[str, str, object]]) -> None:
-        """Set sysctls: triples of host, path below /proc/sys/net, value."""
+        """Set sysctls: triples of host, path below /proc/sys/net, value; "?" before a path that may be missing."""
         for name, path, value in settings:
-            self._host(name).write(path, value)
+            try:
+                self._host(name).write(path.removeprefix("?"), value)
+            except FileNotFoundError:
+                if not path.startswith("?"):
+                    raise
 
     def batch(self, texts: dict[str, tuple[list[str], str]]) -> None:
         """Run one program in each of some hosts, all at once: host ("" is home) → words and standard input."""
@@ -196,6 +200,15 @@ class Child:
             self._silence()
         return counts
 
+    def source(self, name: str, address: str) -> str:
+        """The address that a program of this host would send from; "" where no route leads there."""
+        with self.hosts[name].inside(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+            try:
+                asking.connect((address, 9))
+                return asking.getsockname()[0]
+            except OSError:
+                return ""
+
     def entries(self, name: str) -> list:
         """The conntrack entries of a host, oldest first."""
         self.pump()
@@ -216,7 +229,8 @@ class Child:
 
     def _begin(self) -> None:
         self.settle()
-        self.heard, self.recording = [], True
+        self.heard, self.recording = [("before", {name: host.entries() for name, host in self.hosts.items()
+                                                  if host.traces})], True
 
     def _end(self) -> list:
         self.recording, heard = False, self.heard

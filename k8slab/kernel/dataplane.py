@@ -25,7 +25,6 @@ from k8slab.trace import Trace
 
 FIRST_PORT, PORTS = 40000, 20000      # the source ports that a host's programs are given: the model's own
 LONGEST = 60.0                        # seconds that a command may take
-ERRNO = {1: "EPERM", 13: "EACCES", 22: "EINVAL", 101: "ENETUNREACH", 113: "EHOSTUNREACH"}
 
 
 class Kernel:
@@ -57,6 +56,7 @@ class Kernel:
         self.descriptors = ask("make", [host.name for host in network.hosts], joints)
         ask("write", build.settings(network.hosts))
         ask("batch", {"": (["ip", "-batch", "-"], "link set lo up\n" + build.links(network, self.descriptors))})
+        ask("write", build.patience(network.hosts))
         ask("batch", {name: (["ip", "-batch", "-"], build.switch(network, name)) for name in joints}
             | {host.name: (["ip", "-batch", "-"], build.addresses(host)) for host in network.hosts})
         for host in network.hosts:
@@ -179,10 +179,11 @@ class Kernel:
         return self._saved[node]
 
     def _tell(self, at: str, packet: Packet, heard: list) -> Trace:
-        extra = next((one for one in heard if type(one) is tuple), ())
+        said = {one[0]: one[1:] for one in heard if type(one) is tuple}
         seen = Seen(sorted((one for one in heard if isinstance(one, Wire)), key=lambda wire: wire.time),
                     [one for one in heard if isinstance(one, Hit)], [one for one in heard if isinstance(one, Change)],
-                    ERRNO.get(extra[1], "") if extra[:1] == ("errno",) else "")
+                    said["before"][0])
+        self.seen = seen
         nodes = [host.name for host in self.network.hosts]
         entries = tuple((name, entry) for name in nodes if name in self._watched for entry in self.entries(name))
         return tell(self.network, {name: self.rules(name) for name in self._watched}, at, packet, seen, entries)

@@ -184,14 +184,18 @@ class Journey:
         for stack in self.model.stacks.values():
             stack.journal = self.journal
         self._emit(self.origin, self.sent, "SEND", says.SENDS.format(host=self.origin.name))
-        while self.on_the_wire:
-            host, interface, packet, leg = self.on_the_wire.popleft()
-            stack = self.model.stacks[host]
-            self._settle(stack, stack.receive(Skb(packet, leg), interface))
+        self._carry()
         received = self.first.skb.packet if self.first.kind == "deliver" else None
         entries = tuple((name, entry) for name in self.model.stacks for entry in self.model.entries(name))
         return Trace(tuple(self.journal.steps), self.sent, received, self.reply, entries,
                      VERDICT[self.first.kind], self.first.reason or self.later)
+
+    def _carry(self) -> None:
+        """Carry what is on the wire as far as it goes: a host that sends two packets waits with the second."""
+        while self.on_the_wire:
+            host, interface, packet, leg = self.on_the_wire.popleft()
+            stack = self.model.stacks[host]
+            self._settle(stack, stack.receive(Skb(packet, leg), interface))
 
     def _emit(self, stack: Stack, packet: Packet, kind: str, why: str, about: Skb | None = None) -> None:
         leg = self.journal.next_leg()
@@ -233,4 +237,5 @@ class Journey:
             self.reply = skb.packet
         for answer in answers:
             self._emit(stack, answer, "ANSWER", says.answers(stack.name, answer))
+            self._carry()
 

@@ -20,18 +20,12 @@ from k8slab.model.chance import Chance
 from k8slab.model.conntrack import Conntrack
 from k8slab.stack.routing import Routes
 from k8slab.stack.skb import Skb
+from k8slab.stack.context import context_of, tracks
 from k8slab.stack.walk import ACCEPT, Ended, Walk
 from k8slab.packet import Packet
 from k8slab.stack import says
 from k8slab.stack.rewrite import MANIP, translate, translate_error
 
-# The hooks at which a packet has an interface to go out on.
-OUTWARD = ("FORWARD", "OUTPUT", "POSTROUTING")
-# Matches and kinds of target that make a kernel switch conntrack on; a nat table without them does not.
-TRACKING_MATCHES = {"conntrack", "state", "connmark", "connbytes", "connlimit", "connlabel", "helper"}
-TRACKING_TARGETS = {"nat", "connmark"}
-# What a rule sees as the state of a packet that conntrack has not looked at (xt_conntrack.c).
-UNSEEN = "INVALID"
 ICMP_REDIRECT = 5
 HEADERS = {"tcp": 40, "udp": 28, "icmp": 28, "sctp": 32}
 
@@ -55,8 +49,7 @@ class Netfilter:
         self.memory = {key: value for key, value in self.memory.items() if key[0] == "recent"}
         self.counts: dict[Place, list[int]] = {}
         self.tables = {table.name: table for table in rules.tables} if rules else {}
-        self.tracks = any(_tracks(rule) for table in self.tables.values() for chain in table.chains
-                          for rule in chain.rules)
+        self.tracks = tracks(rules) if rules else False
 
     def ask(self, party: str, hook: str, skb: Skb) -> Ended:
         """Show the packet to one party of HOOKS; it may be changed, and says how it ends here."""
@@ -144,19 +137,8 @@ class Netfilter:
         return given
 
     def _context(self, skb: Skb, hook: str) -> Context:
-        connection = skb.connection
-        status = set(connection.status) if connection else set()
-        if connection:
-            flags = {"ASSURED": connection.assured, "SEEN_REPLY": connection.seen_reply,
-                     "CONFIRMED": connection.confirmed}
-            status |= {name for name, on in flags.items() if on}
-        return Context(
-            skb.packet, iif=skb.iif, oif=skb.oif if hook in OUTWARD else "",
-            mark=skb.mark, ctstate=skb.state or UNSEEN, ctstatus=frozenset(status),
-            ctdir=skb.direction if connection else None,
-            original=connection.original if connection else None, reply=connection.reply if connection else None,
-            connmark=connection.mark if connection else 0, address_type=self.routes.address_type,
-            draw=self.chance.draw, memory=self.memory, now=self.clock())
+        now = self.clock()
+        return context_of(skb, hook, self.routes, draw=self.chance.draw, memory=self.memory, now=now)
 
     def _count(self, place: Place, skb: Skb) -> None:
         count = self.counts.setdefault(place, [0, 0])
@@ -168,9 +150,3 @@ _PARTIES: dict[str, Callable[[Netfilter, str, str, Skb], Ended]] = {
     "conntrack": Netfilter._look_up, "confirm": Netfilter._confirm, "nat": Netfilter._nat,
 }
 
-
-def _tracks(rule: Rule) -> bool:
-    """Whether a kernel that is given this rule begins to track connections."""
-    target = rule.target
-    return (any(match.name in TRACKING_MATCHES for match in rule.matches)
-            or target is not None and (target.kind in TRACKING_TARGETS or (target.kind == "ct" and not target.notrack)))
