@@ -126,7 +126,8 @@ class Telling:
     def __init__(self, network: Network, rules: Mapping[str, Ruleset], at: str, sent: Packet, seen: Seen) -> None:
         self.network, self.at, self.sent = network, at, sent
         self.journal, self.first, self.reply, self.later = Journal(), None, None, ""
-        self.refusals: dict[str, Skb] = {}
+        self.refusals: dict[str, Fate] = {}         # host → what it has refused, until the answer to that is seen
+        self.turned: dict[str, Skb] = {}             # host → what goes round by its lo
         self.asked = [sent.flow]
         self.stacks: dict[str, Stack] = {}
         for host in network.hosts:
@@ -142,7 +143,8 @@ class Telling:
         stack = self.stacks[stay.host]
         stack.netfilter.passage = stay.passage
         if stay.came:
-            fate = stack.receive(Skb(_packet(stay.came), stay.leg), stay.came.interface)
+            turned = self.turned.pop(stay.host, None) if stay.came.interface == "lo" else None
+            fate = stack.receive(turned or Skb(_packet(stay.came), stay.leg), stay.came.interface)
         else:
             fate = self._made(stack, stay)
         if fate is None:
@@ -155,9 +157,11 @@ class Telling:
             return None
         kind, why = ("SEND", says.SENDS.format(host=stay.host)) if stay.leg == 1 else (
             "ANSWER", says.answers(stay.host, packet))
-        about = self.refusals.pop(stay.host, None) if packet.is_icmp_error or "R" in packet.flags else None
+        refusal = self.refusals.pop(stay.host, None) if packet.is_icmp_error or "R" in packet.flags else None
+        if refusal and packet.is_icmp_error:
+            packet = refusal.answer             # as it was made: no capture shows what it quoted then
         stack.note(kind, Skb(packet, stay.leg), why)
-        return stack.send(packet, stay.leg, about)
+        return stack.send(packet, stay.leg, refusal.skb if refusal else None)
 
     def _as_made(self, stay: Stay) -> Packet | None:
         """The packet before any rule of its host read it."""
@@ -178,6 +182,8 @@ class Telling:
         if stay.left:
             skb.packet, skb.oif = _packet(stay.left), stay.left.interface
             stack.leave(fate)
+            if skb.oif == "lo":
+                self.turned[stay.host] = skb
             return None
         if fate.kind != "transmit":
             return fate
@@ -193,7 +199,7 @@ class Telling:
         if fate is None:
             return
         if fate.answer:
-            self.refusals[stay.host] = fate.skb
+            self.refusals[stay.host] = fate
         if stay.leg == 1:
             self.first = fate
         elif fate.kind != "deliver":

@@ -67,6 +67,9 @@ class Known:
         """A packet of the connection has come: take the event that it can have made."""
         if self.due and self.due[0].what == "update" and self._made(packet, direction, self.due[0].entry):
             self.take(replace(self.due.popleft().entry, confirmed=True))
+        elif self.due and self.due[0].what == "destroy" and "R" in packet.flags:
+            self.due.popleft()                   # a RST that answers the first SYN ends the entry at once
+            self.now = replace(self.now, state="CLOSE", seen_reply=True)
         elif direction == "REPLY" and not self.now.seen_reply:
             self.now = replace(self.now, seen_reply=True)
 

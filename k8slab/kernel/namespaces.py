@@ -16,7 +16,7 @@ from k8slab.packet import Flow
 ETH_P_ALL, ETH_P_IP, ETH_P_ARP = 3, 0x0800, 0x0806
 PACKET_OUTGOING, PACKET_OTHERHOST = 4, 3
 SO_TIMESTAMPNS = 35
-ARP_INCOMPLETE = "0x0"        # the flags of /proc/net/arp while a neighbour is being asked for
+INCOMPLETE = 1                # a neighbour that is being asked for (NUD_INCOMPLETE, linux/neighbour.h)
 
 
 class Host:
@@ -120,8 +120,9 @@ class Host:
 
     def waits_for_a_neighbour(self) -> bool:
         """Whether an ARP question is open."""
-        with self.inside(), open("/proc/self/net/arp", encoding="ascii") as file:
-            return any(line.split()[2] == ARP_INCOMPLETE for line in file.read().splitlines()[1:])
+        question = netlink.request(netlink.GET_NEIGHBOURS, netlink.DUMP, struct.pack("=BxxxiHBB", socket.AF_INET, 0, 0, 0, 0))
+        return any(struct.unpack_from("=H", body, 8)[0] == INCOMPLETE
+                   for _, body in netlink.ask(self.routes, question))
 
 
 def _datagrams(heard: socket.socket) -> Iterator[bytes]:
