@@ -1,4 +1,4 @@
-"""The command line: `k8slab trace`, `k8slab demo` and `k8slab render`.
+"""The command line: `k8slab trace`, `k8slab demo`, `k8slab render` and `k8slab doctor`.
 
 Exit status: 0 when the question was answered, whatever the verdict; 1 when the input is wrong, with
 one line that says where and what would be right; 2 for a wrong command line.
@@ -64,6 +64,9 @@ def build_parser() -> argparse.ArgumentParser:
                                    description="Say where a packet goes through the rules of one node, and why."))
     add_render(commands.add_parser("render", help="what kube-proxy writes for a cluster's objects",
                                    description="Write what kube-proxy writes on one node for a cluster's Services."))
+    doctor = commands.add_parser("doctor", help="what this machine allows, and which dataplane will be used")
+    doctor.add_argument("--json", action="store_true", help="the answer as JSON")
+    doctor.set_defaults(run=run_doctor)
     demo = commands.add_parser("demo", help="the article's packet, there and back, step by step")
     demo.add_argument("--dataplane", choices=DATAPLANES, default="auto", help="what carries the packet")
     demo.set_defaults(run=run_demo)
@@ -101,6 +104,13 @@ def run_demo(options: argparse.Namespace) -> None:
     """Print the article's packet and its answer, step by step."""
     with Lab(options.dataplane) as lab:
         print(lab.send(ARTICLE))
+
+
+def run_doctor(options: argparse.Namespace) -> None:
+    """Print whether the real kernel can be used here, and if not, why and what would change it."""
+    from k8slab.kernel.doctor import examine
+    found = examine()
+    _print_json(found.to_dict()) if options.json else print(found)
 
 
 def run_trace(options: argparse.Namespace) -> None:

@@ -15,12 +15,14 @@ from k8slab import iptables
 from k8slab.entry import Entry
 from k8slab.errors import Told
 from k8slab.kubeproxy import Config, Node, Objects, Proxier, pod_cidr, read_objects, saved
+from k8slab.iptables import Ruleset
 from k8slab.model.dataplane import Clock, Model
 from k8slab.network import POD_RANGE, Network, cluster_network
 from k8slab.packet import Packet
 from k8slab.trace import Trace
 
 if TYPE_CHECKING:
+    from k8slab.kernel.dataplane import Kernel
     from scapy.packet import Packet as ScapyPacket
 
 DATAPLANES = ("auto", "model", "kernel")
@@ -95,16 +97,22 @@ class Lab:
         self.network = network or cluster_network()
         self._rules = {host.name: rules or node_rules(host.name, host.address, cni_masquerade)
                        for host in self.network.hosts if host.kind == "node"}
-        self._seed = seed
+        self._seed, self.dataplane = seed, None
         self._build = _builder(dataplane)
         self.reset()
 
     def reset(self) -> None:
         """Build everything anew: rules, connections, time and chance as they were at the start."""
-        self.clock = Clock()
         parsed = {text: iptables.parse(text, "rules") for text in set(self._rules.values())}
         rules = {name: parsed[text] for name, text in self._rules.items()}
-        self.dataplane = self._build(self.network, rules, seed=self._seed, clock=self.clock)
+        old, self.dataplane = self.dataplane, self._build(self.network, rules, self._seed)
+        if old:
+            old.close()
+
+    @property
+    def clock(self) -> Clock:
+        """The lab's time, which `lab.clock.advance(seconds)` moves."""
+        return self.dataplane.clock
 
     def send(self, packet: Packet | ScapyPacket, at: str = "client") -> Trace:
         """Send one packet, ours or scapy's, from a host, and follow it and its answers."""
@@ -125,9 +133,9 @@ class Lab:
         """Open `n` connections and count which endpoint answered."""
         return self.dataplane.connections(n, pod, address, port)
 
-    def run(self, node: str, command: str) -> str:
-        """Run a command on a node; what it prints."""
-        return self.dataplane.run(node, command)
+    def run(self, node: str, command: str, given: str = "") -> str:
+        """Run a command on a host; what it prints. `given`: what it reads on its standard input."""
+        return self.dataplane.run(node, command, given)
 
     def restore(self, node: str, text: str, *, noflush: bool = False) -> None:
         """Feed text to `iptables-restore` on a node."""
@@ -152,12 +160,27 @@ class Lab:
         return f"Lab on the {type(self.dataplane).__name__.lower()}: {hosts}"
 
 
-def _builder(dataplane: str) -> Callable[..., Model]:
+def _model(network: Network, rules: dict[str, Ruleset], seed: int) -> Model:
+    return Model(network, rules, seed=seed)
+
+
+def _kernel(network: Network, rules: dict[str, Ruleset], seed: int) -> Kernel:
+    from k8slab.kernel.dataplane import Kernel      # a machine without Linux has no use for it
+    return Kernel(network, rules)
+
+
+def _builder(dataplane: str) -> Callable[[Network, dict[str, Ruleset], int], Model | Kernel]:
     if dataplane not in DATAPLANES:
         raise LabError(f"there is no dataplane {dataplane!r}; there are {', '.join(DATAPLANES)}")
     chosen = os.environ.get("K8SLAB_DATAPLANE", "auto") if dataplane == "auto" else dataplane
     if chosen not in DATAPLANES:
         raise LabError(f"K8SLAB_DATAPLANE is {chosen!r}; it may be {', '.join(DATAPLANES)}")
+    if chosen == "model":
+        return _model
+    from k8slab.kernel.doctor import examine
+    found = examine()
+    if found.able:
+        return _kernel
     if chosen == "kernel":
-        raise LabError("this version has no kernel dataplane; the model runs everything: Lab('model')")
-    return Model
+        raise LabError(f"the real kernel cannot be used here: {found.why}; the model can: Lab('model')")
+    return _model

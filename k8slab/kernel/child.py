@@ -46,14 +46,16 @@ class Child:
         self.recording = False
         self.fence = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self.processors = sorted(os.sched_getaffinity(0))
+        self.ears = selectors.DefaultSelector()
 
     def run_forever(self) -> None:
         """Answer requests until the pipe is closed."""
         waits = selectors.DefaultSelector()
         waits.register(self.pipe, selectors.EVENT_READ)
+        waits.register(self.ears, selectors.EVENT_READ)       # readable when one of them is
         while True:
             try:
-                if not waits.select(0.05 if self.servers else None):
+                if self.pipe not in [key.fileobj for key, _ in waits.select()]:
                     self.pump()
                     continue
                 number, name, words = self.pipe.recv()
@@ -74,13 +76,18 @@ class Child:
         """Make an empty namespace for each name; the descriptors, by which commands name them."""
         for name in hosts:
             self.hosts[name] = Host(name, self.home)
+            self._hear(self.hosts[name])
         for name in switches:
             self.switches[name] = Host(name, self.home)
         return {name: host.net for name, host in (self.hosts | self.switches).items()}
 
     def drop(self, name: str) -> None:
         """Let go of a host's namespace."""
-        self.servers = [server for server in self.servers if server.host.name != name]
+        for server in [server for server in self.servers if server.host.name == name]:
+            self.ears.unregister(server.door)
+            self.servers.remove(server)
+        for source in self.hosts[name].sources():
+            self.ears.unregister(source)
         self.hosts.pop(name).close()
 
     def write(self, settings: list[tuple[str, str, object]]) -> None:
@@ -102,12 +109,14 @@ class Child:
 
     def start(self, name: str, listens: list[tuple[str, int]]) -> None:
         """Start servers on a host."""
-        self.servers += [Server(self.hosts[name], proto, port) for proto, port in listens]
+        for proto, port in listens:
+            self.servers.append(Server(self.hosts[name], proto, port, self.ears))
 
     def watch(self, names: list[str]) -> None:
         """Hear the rule traces of these hosts, and be ready for a journey."""
         for name in names:
             self.hosts[name].listen_to_rules()
+            self._hear(self.hosts[name])
         if self.fence.getsockname()[1] == 0:
             self.fence.bind(("127.0.0.1", 0))
         os.sched_setaffinity(0, {self.processors[os.getpid() % len(self.processors)]})
@@ -192,12 +201,18 @@ class Child:
 
     def many(self, n: int, name: str, address: str, target: tuple[str, int], first: int) -> Counter:
         """Open `n` connections and count the answers; an outcome stands for those that nobody gave."""
-        counts = Counter()
-        for number in range(n):
-            client = Client(self.hosts[name], (address, first + number), target, self.settle)
-            client.ask(b"who answers?")
-            counts[client.said or client.outcome] += 1
+        counts: Counter = Counter()
+        for host in self.hosts.values():
+            host.hush(True)
+        try:
+            for number in range(n):
+                client = Client(self.hosts[name], (address, first + number), target, self.settle)
+                client.ask_quickly(b"who answers?", self.pump)
+                counts[client.said or client.outcome] += 1
+        finally:
             self._silence()
+            for host in self.hosts.values():
+                host.hush(False)
         return counts
 
     def source(self, name: str, address: str) -> str:
@@ -208,6 +223,14 @@ class Child:
                 return asking.getsockname()[0]
             except OSError:
                 return ""
+
+    def age(self, seconds: int) -> None:
+        """Let this time pass for every connection that a host remembers."""
+        self.pump()
+        for host in self.hosts.values():
+            if host.traces:
+                host.age(seconds)
+        self.pump()
 
     def entries(self, name: str) -> list:
         """The conntrack entries of a host, oldest first."""
@@ -229,14 +252,26 @@ class Child:
 
     def _begin(self) -> None:
         self.settle()
-        self.heard, self.recording = [("before", {name: host.entries() for name, host in self.hosts.items()
-                                                  if host.traces})], True
+        for host in self.hosts.values():
+            if host.missed:
+                host.entries()
+                host.missed = False
+        self.heard, self.recording = [("before", self._tables())], True
 
     def _end(self) -> list:
         self.recording, heard = False, self.heard
         self._silence()
         self.heard = []
-        return heard
+        return [*heard, ("after", self._tables()), ("missed", [h.name for h in self.hosts.values() if h.missed])]
+
+    def _tables(self) -> dict[str, list]:
+        return {name: list(host.table.values()) for name, host in self.hosts.items() if host.traces}
+
+    def _hear(self, host: Host) -> None:
+        known = self.ears.get_map()
+        for source, read in host.sources().items():
+            if source not in known:
+                self.ears.register(source, selectors.EVENT_READ, read)
 
     def _silence(self) -> None:
         for server in self.servers:
@@ -245,13 +280,15 @@ class Child:
     def pump(self) -> bool:
         """Read what was reported and serve what was asked; whether there was anything."""
         busy = False
-        for host in self.hosts.values():
-            seen = host.seen()
+        for key, _ in self.ears.select(0):
+            result = key.data()
+            if isinstance(result, bool):
+                busy |= result
+                continue
+            seen = list(result)
             busy |= bool(seen)
             if self.recording:
                 self.heard += seen
-        for server in self.servers:
-            busy |= server.serve()
         return busy
 
     def settle(self) -> None:
@@ -259,13 +296,10 @@ class Child:
         quiet, end = 0, time.monotonic() + LONGEST
         while quiet < 2 and time.monotonic() < end:
             self._stand_in_line()
-            if self.pump():
-                quiet = 0
-            elif any(host.waits_for_a_neighbour() for host in self.hosts.values()):
+            quiet = 0 if self.pump() else quiet + 1
+            if quiet == 2 and any(host.waits_for_a_neighbour() for host in self.hosts.values()):
                 time.sleep(NEIGHBOUR_PAUSE)
                 quiet = 0
-            else:
-                quiet += 1
 
     def _stand_in_line(self) -> None:
         """Send a datagram to oneself and wait for it: all that stood before it in the queue is done then."""

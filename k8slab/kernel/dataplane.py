@@ -7,6 +7,7 @@ It answers the calls that every dataplane of the lab answers, without root: see 
 from __future__ import annotations
 
 import shlex
+import time
 from collections import Counter
 from collections.abc import Mapping
 
@@ -27,6 +28,21 @@ FIRST_PORT, PORTS = 40000, 20000      # the source ports that a host's programs 
 LONGEST = 60.0                        # seconds that a command may take
 
 
+class Clock:
+    """The lab's time, in seconds. The kernel's own cannot be moved: what it remembers of connections is aged instead."""
+
+    def __init__(self, holder: Holder) -> None:
+        self._holder, self._ahead = holder, 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self._ahead
+
+    def advance(self, seconds: float) -> None:
+        """Let this many seconds pass for the conntrack entries of every node; lists of `recent` are not touched."""
+        self._ahead += seconds
+        self._holder.ask("age", round(seconds))
+
+
 class Kernel:
     """The network in real namespaces, with real rules.
 
@@ -38,9 +54,11 @@ class Kernel:
 
     def __init__(self, network: Network, rules: Mapping[str, str | Ruleset] | None = None) -> None:
         self.network, self.holder = network, Holder()
+        self.clock = Clock(self.holder)
         self._ports: Counter[str] = Counter({host.name: FIRST_PORT for host in network.hosts})
         self._saved: dict[str, Ruleset] = {}          # what iptables-save printed, until a command may have changed it
         self._watched: set[str] = set()
+        self._taken: set[tuple[str, int | None]] = set()      # ports of packets that were sent by hand
         self._held_back: dict[str, Packet] = {}
         try:
             self._build({name: str(text) for name, text in (rules or {}).items()})
@@ -81,6 +99,7 @@ class Kernel:
             packet = packet.replace(src=self._source(at, packet.dst))
         if packet.proto == "tcp":
             self._hold_back(at, packet)
+        self._taken.add((at, packet.sport or packet.icmp_id))
         holds = (packet.proto, packet.src, packet.sport) if packet.proto == "udp" else None
         return self._tell(at, packet, self.holder.ask("send", at, bytes(to_scapy(packet)), holds))
 
@@ -90,6 +109,7 @@ class Kernel:
         if proto not in ("tcp", "udp"):
             raise NetworkError(f"connect speaks tcp and udp, not {proto}; send takes any packet")
         source = (self._source(pod, address), sport or self._port(pod))
+        self._taken.add((pod, source[1]))
         if pod in self._held_back:
             self._watch_again(pod)
         heard = self.holder.ask("connect" if proto == "tcp" else "ask_udp", pod, source, (address, port), question)
@@ -184,8 +204,9 @@ class Kernel:
                     [one for one in heard if isinstance(one, Hit)], [one for one in heard if isinstance(one, Change)],
                     said["before"][0])
         self.seen = seen
-        nodes = [host.name for host in self.network.hosts]
-        entries = tuple((name, entry) for name in nodes if name in self._watched for entry in self.entries(name))
+        if said["missed"][0]:
+            raise KernelError(f"the kernel reported more of {', '.join(said['missed'][0])} than could be read; try again")
+        entries = tuple((host.name, entry) for host in self.network.hosts for entry in said["after"][0].get(host.name, ()))
         return tell(self.network, {name: self.rules(name) for name in self._watched}, at, packet, seen, entries)
 
     def _watch(self, *nodes: str) -> None:
@@ -221,6 +242,8 @@ class Kernel:
     def _port(self, host: str) -> int:
         """The next source port of this host's programs."""
         port = self._ports[host]
+        while (host, port) in self._taken:
+            port = FIRST_PORT + (port + 1 - FIRST_PORT) % PORTS
         self._ports[host] = FIRST_PORT + (port + 1 - FIRST_PORT) % PORTS
         return port
 

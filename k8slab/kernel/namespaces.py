@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from k8slab.entry import Entry
 from k8slab.kernel import events, netlink
@@ -24,7 +25,7 @@ class Host:
 
     def __init__(self, name: str, home: int) -> None:
         self.name, self.home, self.net = name, home, new_network()
-        self.order: dict[Flow, int] = {}            # original tuple → when the entry was made
+        self.table: dict[Flow, Entry] = {}          # by original tuple, oldest first, as the events tell it
         self.positions: dict[tuple[str, str, int], int] = {}
         self.names: dict[int, str] = {}
         with self.inside():
@@ -39,6 +40,7 @@ class Host:
         self.wire.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, netlink.BUFFER)
         self.traces: socket.socket | None = None
+        self.missed = False                         # the kernel has said more than the buffer holds
 
     def inside(self):
         """Within the `with`, this process is in the host's namespace."""
@@ -68,9 +70,16 @@ class Host:
 
     # What was seen since the last time.
 
-    def seen(self) -> list[Wire | Hit | Change]:
-        """Everything that happened on this host since it was asked last, each kind in its order."""
-        return [*self._wires(), *self._hits(), *self._changes()]
+    def sources(self) -> dict[socket.socket, Callable[[], Iterator[Wire | Hit | Change]]]:
+        """The sockets that watch this host, and how each is read."""
+        heard = {self.wire: self._wires, self.changes: self._changes}
+        return heard | ({self.traces: self._hits} if self.traces else {})
+
+    def hush(self, quiet: bool) -> None:
+        """Have the kernel report no rules, or have it report them again."""
+        if self.traces:
+            word = netlink.DROP_MEMBERSHIP if quiet else netlink.ADD_MEMBERSHIP
+            self.traces.setsockopt(netlink.SOL_NETLINK, word, netlink.GROUP_TRACE)
 
     def _wires(self) -> Iterator[Wire]:
         while True:
@@ -84,19 +93,31 @@ class Host:
                 yield Wire(seconds * 10**9 + nanoseconds, self.name, interface, kind == PACKET_OUTGOING, data)
 
     def _hits(self) -> Iterator[Hit]:
-        for data in _datagrams(self.traces) if self.traces else ():
+        for data in self._datagrams(self.traces):
             for kind, _, body in netlink.messages(data):
                 if kind & 0xFF == netlink.NFT_TRACE:
                     yield events.read_hit(self.name, body, self._position, self._interface)
 
     def _changes(self) -> Iterator[Change]:
-        for data in _datagrams(self.changes):
+        for data in self._datagrams(self.changes):
             for change in events.read_changes(self.name, data):
-                if change.what == "new":
-                    self.order[change.entry.original] = max(self.order.values(), default=0) + 1
-                elif change.what == "destroy":
-                    self.order.pop(change.entry.original, None)
+                original = change.entry.original
+                if change.what == "destroy" or change.what == "new":
+                    self.table.pop(original, None)       # a new one stands last
+                if change.what != "destroy":
+                    self.table[original] = change.entry
                 yield change
+
+    def _datagrams(self, heard: socket.socket) -> Iterator[bytes]:
+        while True:
+            try:
+                yield heard.recv(1 << 18)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                self.missed = True
 
     def _position(self, table: str, chain: str, handle: int) -> int:
         if (table, chain, handle) not in self.positions:
@@ -116,21 +137,23 @@ class Host:
         """The entries of its table of connections, oldest first."""
         answers = netlink.ask(self.talk, netlink.netfilter(netlink.SUBSYSTEM_CONNTRACK, netlink.CT_GET))
         found = [entry for _, body in answers if (entry := events.read_entry(body))]
-        return sorted(found, key=lambda entry: self.order.get(entry.original, 0))
+        order = {original: at for at, original in enumerate(self.table)}
+        found.sort(key=lambda entry: order.get(entry.original, 0))
+        self.table = {entry.original: entry for entry in found}
+        return found
+
+    def age(self, seconds: int) -> None:
+        """Let every entry be older by this: what would have expired meanwhile is taken away."""
+        for _, body in netlink.ask(self.talk, netlink.netfilter(netlink.SUBSYSTEM_CONNTRACK, netlink.CT_GET)):
+            found = netlink.attributes(body[4:])
+            left = netlink.number(found.get(netlink.CTA_TIMEOUT)) - seconds
+            which = netlink.attribute(netlink.CTA_TUPLE | netlink.NESTED, found[netlink.CTA_TUPLE])
+            word = netlink.CT_NEW if left > 0 else netlink.CT_DELETE
+            new = netlink.attribute(netlink.CTA_TIMEOUT, struct.pack(">I", left)) if left > 0 else b""
+            netlink.ask(self.talk, netlink.netfilter(netlink.SUBSYSTEM_CONNTRACK, word, which + new, flags=netlink.ACK))
 
     def waits_for_a_neighbour(self) -> bool:
         """Whether an ARP question is open."""
         question = netlink.request(netlink.GET_NEIGHBOURS, netlink.DUMP, struct.pack("=BxxxiHBB", socket.AF_INET, 0, 0, 0, 0))
         return any(struct.unpack_from("=H", body, 8)[0] == INCOMPLETE
                    for _, body in netlink.ask(self.routes, question))
-
-
-def _datagrams(heard: socket.socket) -> Iterator[bytes]:
-    while True:
-        try:
-            yield heard.recv(1 << 18)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            if error.errno != 105:          # ENOBUFS: more was said than the buffer holds; what is there is still true
-                raise

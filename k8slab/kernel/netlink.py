@@ -24,12 +24,13 @@ from collections.abc import Iterator
 NETFILTER, ROUTE = 12, 0                                   # netlink families
 SUBSYSTEM_CONNTRACK, SUBSYSTEM_NFTABLES = 1, 10
 CT_NEW, CT_GET, CT_DELETE = 0, 1, 2
+CTA_TUPLE, CTA_TIMEOUT = 1, 7                              # attributes: the original tuple, seconds left
 NFT_NEWRULE, NFT_GETRULE, NFT_TRACE = 6, 7, 17
 GROUP_CONNTRACK_NEW, GROUP_CONNTRACK_UPDATE, GROUP_CONNTRACK_DESTROY, GROUP_TRACE = 1, 2, 3, 9
 GET_NEIGHBOURS = 30                                        # rtnetlink.h, RTM_GETNEIGH
 ERROR, DONE = 2, 3
-REQUEST, DUMP, CREATE = 0x1, 0x300, 0x400
-ADD_MEMBERSHIP, SOL_NETLINK = 1, 270
+REQUEST, ACK, DUMP, CREATE = 0x1, 0x4, 0x300, 0x400
+ADD_MEMBERSHIP, DROP_MEMBERSHIP, SOL_NETLINK = 1, 2, 270
 NESTED = 0x8000
 BUFFER = 1 << 22
 

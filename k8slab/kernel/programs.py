@@ -9,11 +9,13 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Callable
+from selectors import EVENT_READ, BaseSelector
 
 from k8slab.kernel.namespaces import Host
 
 TCP_QUICKACK, TCP_REPAIR, IP_PKTINFO, IP_RECVERR = 12, 19, 8, 11      # linux/tcp.h, linux/in.h
-REUSED = 4096
+DATAGRAM = 4096
+QUICK = 20                # how often a step is looked for before the client waits for quiet
 
 
 def answer(host: str, address: tuple[str, int], asker: str, question: bytes) -> bytes:
@@ -28,8 +30,8 @@ def answer(host: str, address: tuple[str, int], asker: str, question: bytes) -> 
 class Server:
     """One listening socket of a host, and its open connections."""
 
-    def __init__(self, host: Host, proto: str, port: int) -> None:
-        self.host, self.proto, self.port = host, proto, port
+    def __init__(self, host: Host, proto: str, port: int, ears: BaseSelector) -> None:
+        self.host, self.proto, self.port, self.ears = host, proto, port, ears
         kind = socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM
         with host.inside():
             self.door = socket.socket(socket.AF_INET, kind | socket.SOCK_NONBLOCK)
@@ -39,17 +41,14 @@ class Server:
             self.door.listen(4096)
         else:
             self.door.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+        ears.register(self.door, EVENT_READ, self._accept if proto == "tcp" else self._datagrams)
         self.open: dict[socket.socket, str] = {}
-
-    def serve(self) -> bool:
-        """Do what there is to do; whether there was anything."""
-        return self._datagrams() if self.proto == "udp" else self._accept() | self._talk()
 
     def _datagrams(self) -> bool:
         busy = False
         while True:
             try:
-                question, ancillary, _, asker = self.door.recvmsg(REUSED, 64)
+                question, ancillary, _, asker = self.door.recvmsg(DATAGRAM, 64)
             except BlockingIOError:
                 return busy
             except OSError:              # an ICMP error about an earlier answer
@@ -67,39 +66,39 @@ class Server:
                 pass                     # no way back: nothing is sent, as the routes say
 
     def _accept(self) -> bool:
-        busy = False
-        while True:
-            try:
-                made, asker = self.door.accept()
-            except OSError:
-                return busy
-            busy = True
-            made.setblocking(False)
-            made.setsockopt(socket.IPPROTO_TCP, TCP_QUICKACK, 0)      # the ACK travels with the answer
-            self.open[made] = asker[0]
+        try:
+            made, asker = self.door.accept()
+        except OSError:
+            return False
+        made.setblocking(False)
+        made.setsockopt(socket.IPPROTO_TCP, TCP_QUICKACK, 0)      # the ACK travels with the answer
+        self.open[made] = asker[0]
+        self.ears.register(made, EVENT_READ, lambda: self._talk(made))
+        return True
 
-    def _talk(self) -> bool:
-        busy = False
-        for talk, asker in list(self.open.items()):
-            try:
-                question = talk.recv(65536)
-                if question:
-                    talk.send(answer(self.host.name, talk.getsockname(), asker, question))
-            except BlockingIOError:
-                continue
-            except OSError:
-                question = b""
-            busy = True
-            if not question:
-                del self.open[talk]
-                talk.close()
-        return busy
+    def _talk(self, talk: socket.socket) -> bool:
+        try:
+            question = talk.recv(65536)
+            if question:
+                talk.send(answer(self.host.name, talk.getsockname(), self.open[talk], question))
+        except BlockingIOError:
+            return False
+        except OSError:
+            question = b""
+        if not question:
+            self._forget(talk)
+            talk.close()
+        return True
+
+    def _forget(self, talk: socket.socket) -> None:
+        self.ears.unregister(talk)
+        del self.open[talk]
 
     def end(self) -> None:
         """Forget the open connections without a packet."""
-        for talk in self.open:
+        for talk in list(self.open):
+            self._forget(talk)
             vanish(talk)
-        self.open.clear()
 
 
 def vanish(talk: socket.socket) -> None:
@@ -149,6 +148,34 @@ class Client:
             self.outcome = "refused"
         finally:
             self._close()
+
+    def ask_quickly(self, question: bytes, pump: Callable[[], bool]) -> None:
+        """The same without a pause between the steps, as long as all goes well."""
+        try:
+            self.talk.connect_ex(self.target)
+            for _ in range(QUICK):
+                if self._connected():
+                    break
+                pump()
+            else:
+                self.settle()
+            if not self._connected():
+                self.outcome = _OUTCOMES.get(self.talk.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), "timeout")
+                return
+            self.talk.send(question)
+            for _ in range(QUICK):
+                pump()
+                try:
+                    self.said = self.talk.recv(65536)
+                    self.outcome = "answered"
+                    break
+                except BlockingIOError:
+                    continue
+        except OSError:
+            self.outcome = "refused"
+        finally:
+            self.talk.close()
+            pump()
 
     def _connected(self) -> bool:
         try:
