@@ -125,9 +125,16 @@ class Lab:
         """Open `n` connections and count which endpoint answered."""
         return self.dataplane.connections(n, pod, address, port)
 
-    def run(self, node: str, command: str) -> str:
-        """Run a command on a node; what it prints."""
-        return self.dataplane.run(node, command)
+    def run(self, node: str, command: str, given: str = "") -> str:
+        """Run a command on a node or in a Pod, with `given` on its standard input; what it prints.
+
+        Raises CommandError for one that fails or is not known, RulesError for what iptables would refuse.
+        """
+        return self.dataplane.run(node, command, given)
+
+    def serve(self, host: str, port: int, proto: str = "tcp") -> None:
+        """Start a program on a host that listens on a port, "tcp" or "udp", and answers whoever asks."""
+        self.dataplane.serve(host, port, proto)
 
     def restore(self, node: str, text: str, *, noflush: bool = False) -> None:
         """Feed text to `iptables-restore` on a node."""

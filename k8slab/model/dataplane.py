@@ -105,18 +105,35 @@ class Model:
 
     def restore(self, node: str, text: str, *, noflush: bool = False) -> None:
         """Feed `iptables-restore` on a node."""
-        old = self._stack(node).netfilter.rules or Ruleset()
+        old = self.stack(node).netfilter.rules or Ruleset()
         self.stacks[node].netfilter.load(old.restore(text, noflush=noflush, name=node))
 
-    def run(self, node: str, command: str) -> str:
-        """Run `iptables …`, `iptables-save`, `conntrack -L` or `conntrack -F` on a host; what it prints."""
+    def run(self, node: str, command: str, given: str = "") -> str:
+        """Run a command on a host, with `given` on its standard input; what it prints.
+
+        Raises CommandError for one that fails or is not known, RulesError for what iptables would refuse.
+        """
         from k8slab.model.commands import run  # commands need the model's types
-        return run(self._stack(node), command)
+        self.network.host(node)
+        return run(self, node, command, given)
+
+    def serve(self, host: str, port: int, proto: str = "tcp") -> None:
+        """Start a program on a host that listens on this port and answers whoever asks.
+
+        Raises NetworkError when there is no such host, for another protocol than tcp and udp, and for a port that is
+        taken.
+        """
+        listens = self.programs[self.network.host(host).name].listens
+        if proto not in ("tcp", "udp") or not 0 < port < 65536:
+            raise NetworkError(f"a server listens on a tcp or udp port from 1 to 65535, not on {proto} {port}")
+        if (proto, port) in listens:
+            raise NetworkError(f"{host}: a program listens on {proto} port {port} already")
+        listens.add((proto, port))
 
     def entries(self, node: str) -> tuple[Entry, ...]:
         """The conntrack entries of a host, oldest first."""
         now = self.clock()
-        return tuple(c.entry(now) for c in self._stack(node).netfilter.conntrack.connections(now))
+        return tuple(c.entry(now) for c in self.stack(node).netfilter.conntrack.connections(now))
 
     def close(self) -> None:
         """Nothing is held, so nothing is let go."""
@@ -130,18 +147,19 @@ class Model:
     # How a journey goes.
 
     def _journey(self, at: str, packet: Packet, question: bytes | None) -> Trace:
-        stack = self._stack(at)
+        stack = self.stack(at)
         if packet.src == "0.0.0.0":
             packet = packet.replace(src=self._source(at, packet.dst))
         self.programs[at].clients[packet.flow] = Client(packet.flow, question)
         return Journey(self, stack, packet).run()
 
-    def _stack(self, name: str) -> Stack:
+    def stack(self, name: str) -> Stack:
+        """The network stack of a host. Raises NetworkError when there is none of that name."""
         self.network.host(name)
         return self.stacks[name]
 
     def _source(self, host: str, address: str) -> str:
-        routes = self._stack(host).routes
+        routes = self.stack(host).routes
         try:
             number(address)
         except ValueError:

@@ -1,7 +1,7 @@
 """The programs on a host: what answers a packet that has reached it, and what a client says next.
 
 Servers are as plain as can be: whoever connects and asks is told which host answers, and
-which address it saw the question come from. A closed TCP port answers with RST, a closed UDP
+which address it saw the question come from; who asks in HTTP is told in HTTP. A closed TCP port answers with RST, a closed UDP
 port with an ICMP error, a ping with its echo (RFC 9293, RFC 1122).
 
 A client is a conversation that is open from this host: its SYN was sent, and it knows what to
@@ -128,7 +128,20 @@ class Programs:
         return f"nobody on {self.host.name} speaks protocol {packet.proto}: the answer is an ICMP error", [error]
 
     def _answer(self, packet: Packet) -> bytes:
-        return f"{self.host.name} at {packet.destination} answers {packet.source}".encode()
+        """What a server says. The port that it saw is left out: MASQUERADE draws it."""
+        return spoken(f"{self.host.name} at {packet.destination} answers {packet.src}", packet.payload)
+
+
+def spoken(line: str, question: bytes) -> bytes:
+    """A server's answer: the line alone, or, for a question that begins as HTTP does, a page with it (RFC 1945, 6).
+
+    >>> spoken("web answers", b"GET / HTTP/1.1").splitlines()[0]
+    b'HTTP/1.0 200 OK'
+    """
+    if not question.startswith(b"GET "):
+        return line.encode()
+    body = f"{line}\n".encode()
+    return b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
 def _maybe(packet: Packet) -> list[Packet]:
