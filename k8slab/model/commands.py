@@ -12,17 +12,19 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from k8slab import iptables
+from k8slab import iptables, wiring
 from k8slab.errors import CommandError
 from k8slab.iptables import Place, Ruleset
 from k8slab.iptables.names import TABLES
+from k8slab.model import clients, iproute
 from k8slab.model.stack import Stack
 
 if TYPE_CHECKING:
     from k8slab.model.dataplane import Model
 
 SUPPORTED = ("iptables …, iptables-save [-t TABLE] [-c], iptables-restore [--noflush], "
-             "conntrack -L|-D [-p PROTO] [-s ADDR] [-d ADDR], conntrack -F")
+             "conntrack -L|-D [-p PROTO] [-s ADDR] [-d ADDR], conntrack -F, "
+             f"{wiring.SUPPORTED}, {clients.SUPPORTED}")
 # What `conntrack` may be asked for: option → what it reads of an entry.
 _FILTERS = {"-p": lambda entry: entry.original.proto, "-s": lambda entry: entry.original.src,
             "-d": lambda entry: entry.original.dst, "-r": lambda entry: entry.reply.src,
@@ -33,12 +35,16 @@ _NAMES = {"--proto": "-p", "--src": "-s", "--orig-src": "-s", "--dst": "-d", "--
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One program's call: on which host, the words after its name, and what is on its standard input."""
+    """One program's call: on which host, the words after its name, and what is on its standard input.
+
+    `view`: the host whose `ip netns` names are meant, where a command runs in another one's namespace.
+    """
 
     model: Model
     node: str
     words: list[str]
     given: str = ""
+    view: str = ""
 
     @property
     def stack(self) -> Stack:
@@ -61,16 +67,16 @@ def run(model: Model, node: str, command: str, given: str = "") -> str:
         words = shlex.split(command)
     except ValueError as error:
         raise CommandError(f"{command}: {error}") from None
-    return run_words(model, node, words, given)
+    return run_words(model, node, words, given, node)
 
 
-def run_words(model: Model, node: str, words: list[str], given: str = "") -> str:
-    """The same for a command that is split into words already."""
+def run_words(model: Model, node: str, words: list[str], given: str, view: str) -> str:
+    """The same for a command that is split into words already; `view`: whose `ip netns` names are meant."""
     program = PurePosixPath(words[0]).name if words else ""
     if program not in PROGRAMS:
         raise CommandError(f"{node}: {program or 'no command'} is not one of the model's; there are: {SUPPORTED}",
                            status=127)
-    return PROGRAMS[program](Call(model, node, words[1:], given))
+    return PROGRAMS[program](Call(model, node, words[1:], given, view))
 
 
 def _iptables(call: Call) -> str:
@@ -159,5 +165,30 @@ def _wanted(words: list[str]) -> dict[str, str]:
     return dict(zip(names, values))
 
 
+def _ip(call: Call) -> str:
+    """Changes and listings are `wiring`'s; what asks the stack or runs another program is here."""
+    model, words = call.model, ["ip", *call.words]
+    asked = wiring.read_ip(model.network, call.node, call.words, call.view)
+    if (asked.what, asked.how) == ("netns", "exec"):
+        if len(asked.words) < 2:
+            raise wiring.Said("No command specified" if asked.words else "No netns name specified", 255)
+        return run_words(model, wiring.namespace(model.network, call.view, asked.words[0]), asked.words[1:],
+                         call.given, call.view)
+    if (asked.what, asked.how) in iproute.ASKS:
+        return iproute.ASKS[asked.what, asked.how](model, asked)
+    if asked.how == "show":
+        return wiring.show(model.network, call.node, words, call.view)
+    model.rewire(wiring.change(model.network, call.node, words, call.view))
+    return ""
+
+
+def _sysctl(call: Call) -> str:
+    network, printed = wiring.sysctls.run(call.model.network, call.node, call.words)
+    if network is not call.model.network:
+        call.model.rewire(network)
+    return printed
+
+
 PROGRAMS: dict[str, Callable[[Call], str]] = {
-    "iptables": _iptables, "iptables-save": _save, "iptables-restore": _restore, "conntrack": _conntrack}
+    "iptables": _iptables, "iptables-save": _save, "iptables-restore": _restore, "conntrack": _conntrack,
+    "ip": _ip, "sysctl": _sysctl, "ping": clients.ping, "curl": clients.curl, "nc": clients.nc}

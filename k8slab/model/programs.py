@@ -25,13 +25,15 @@ CLIENT_ISN, SERVER_ISN = 1000, 5000      # initial sequence numbers: any will do
 class Client:
     """A conversation from its opener's side. `question`: the bytes to send, None to send one packet alone.
 
-    `answer` collects the bytes that came back; `outcome` is "", "answered", "refused" or "closed".
+    An empty question closes the connection at once. `answer` collects the bytes that came back; `outcome` is "",
+    "answered", "refused" or "closed"; `error` is the ICMP error that refused it, if one did.
     """
 
     flow: Flow
     question: bytes | None = None
     answer: bytes = b""
     outcome: str = ""
+    error: Packet | None = None
 
     def hear(self, packet: Packet) -> list[Packet]:
         """What the client sends when this packet comes in."""
@@ -45,7 +47,7 @@ class Client:
         says = Packet("tcp", self.flow.src, self.flow.dst, self.flow.sport, self.flow.dport, "A",
                       seq=packet.ack, ack=packet.end)
         if packet.flags == "SA":
-            return [says, says.replace(flags="PA", payload=self.question)]
+            return [says, says.replace(flags="PA" if self.question else "FA", payload=self.question)]
         if "F" in packet.flags:
             self.outcome = "closed"
             return [says]
@@ -73,7 +75,7 @@ class Programs:
         client = self.clients.get(packet.quoted.flow) if packet.quoted else None
         if client is None:
             return "no socket here sent the packet that this ICMP error quotes: it is ignored", []
-        client.outcome = "refused"
+        client.outcome, client.error = "refused", packet
         return f"tells the program that asked that {packet.quoted.destination} cannot be reached", []
 
     def _tcp(self, packet: Packet) -> tuple[str, list[Packet]]:
