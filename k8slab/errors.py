@@ -10,11 +10,16 @@ class Told(Exception):
 
 
 class CommandError(Told, ValueError):
-    """A command that failed, or that the model does not know; the message is the program's own, or says what there is.
+    """A command that failed, on either dataplane, or that the model does not know.
 
-    `printed`: all that the program printed. `status`: its exit status.
+    `printed`: what the program printed, with its newlines; the message alone where it is not given. `status`: the
+    exit status, 1 to 255.
+
+    >>> CommandError("RTNETLINK answers: File exists", status=2).printed
+    'RTNETLINK answers: File exists\\n'
     """
 
-    def __init__(self, message: str, printed: str = "", status: int = 1) -> None:
+    def __init__(self, message: str, *, printed: str | None = None, status: int = 1) -> None:
         super().__init__(message)
-        self.printed, self.status = printed or message, status
+        self.printed = f"{message}\n" if printed is None else printed
+        self.status = status

@@ -8,6 +8,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -94,18 +95,18 @@ class Lab:
 
     def __init__(self, dataplane: str = "auto", *, seed: int = 0, network: Network | None = None,
                  rules: str | None = None, cni_masquerade: bool = False) -> None:
-        self.network = network or cluster_network()
+        self._drawn = network or cluster_network()
         self._rules = {host.name: rules or node_rules(host.name, host.address, cni_masquerade)
-                       for host in self.network.hosts if host.kind == "node"}
+                       for host in self._drawn.hosts if host.kind == "node"}
         self._seed, self.dataplane = seed, None
         self._build = _builder(dataplane)
         self.reset()
 
     def reset(self) -> None:
-        """Build everything anew: rules, connections, time and chance as they were at the start."""
+        """Build everything anew: wiring, rules, connections, time and chance as they were at the start."""
         parsed = {text: iptables.parse(text, "rules") for text in set(self._rules.values())}
         rules = {name: parsed[text] for name, text in self._rules.items()}
-        old, self.dataplane = self.dataplane, self._build(self.network, rules, self._seed)
+        old, self.dataplane = self.dataplane, self._build(self._drawn, rules, self._seed)
         if old:
             old.close()
 
@@ -113,6 +114,11 @@ class Lab:
     def clock(self) -> Clock:
         """The lab's time, which `lab.clock.advance(seconds)` moves."""
         return self.dataplane.clock
+
+    @property
+    def network(self) -> Network:
+        """The network as it is wired now."""
+        return self.dataplane.network
 
     def send(self, packet: Packet | ScapyPacket, at: str = "client") -> Trace:
         """Send one packet, ours or scapy's, from a host, and follow it and its answers."""
@@ -134,8 +140,26 @@ class Lab:
         return self.dataplane.connections(n, pod, address, port)
 
     def run(self, node: str, command: str, given: str = "") -> str:
-        """Run a command on a host; what it prints. `given`: what it reads on its standard input."""
+        """Run a command on a node or in a Pod, with `given` on its standard input; what it prints.
+
+        Raises CommandError for one that fails or is not known, RulesError for what iptables would refuse.
+        """
         return self.dataplane.run(node, command, given)
+
+    def serve(self, host: str, port: int, proto: str = "tcp") -> None:
+        """Start a program on a host that listens on a port, "tcp" or "udp", and answers whoever asks."""
+        self.dataplane.serve(host, port, proto)
+
+    def capture(self, host: str, interface: str) -> AbstractContextManager[list[ScapyPacket]]:
+        """Capture what comes by an interface inside a `with` block, ARP too; the list is filled at its end.
+
+        >>> lab = Lab("model")
+        >>> with lab.capture("web", "eth0") as frames:
+        ...     _ = lab.ping("client", "10.244.1.7")
+        >>> print(frames[0].summary())
+        Ether / ARP who has 10.244.1.7 says 10.244.1.1
+        """
+        return self.dataplane.capture(host, interface)
 
     def restore(self, node: str, text: str, *, noflush: bool = False) -> None:
         """Feed text to `iptables-restore` on a node."""

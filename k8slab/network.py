@@ -11,6 +11,7 @@ import dataclasses
 import ipaddress
 from dataclasses import dataclass, field
 
+from k8slab import hearing
 from k8slab.errors import Told
 
 POD_RANGE = "10.244.0.0/16"
@@ -31,19 +32,31 @@ class NetworkError(Told, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """One network interface: `addresses` with their prefix, "10.106.175.131/24"; `mac` fixed by the lab."""
+    """One network interface: `addresses` with their prefix, "10.106.175.131/24"; `mac` fixed by the lab.
+
+    `kind`: "veth", "bridge" or "loopback". `up`: whether it is switched on. `master`: the bridge that it is a port
+    of, or "". `index`: its number on its host, 0 for its place among the host's interfaces (`Host.index`). `fresh`: it
+    has never been up, so that no queue stands before it (qdisc noop). `own_mac`: a bridge whose MAC was set, and does
+    not follow its ports.
+    """
 
     name: str
     addresses: tuple[str, ...] = ()
     mac: str = "02:00:00:00:00:00"
+    kind: str = "veth"
     up: bool = True
     master: str = ""
-    kind: str = "veth"
+    index: int = 0
+    fresh: bool = False
+    own_mac: bool = False
 
     @property
     def ips(self) -> tuple[str, ...]:
         """The addresses without their prefixes, in order: the first is the primary one."""
         return tuple(address.partition("/")[0] for address in self.addresses)
+
+
+LOOPBACK = Interface("lo", ("127.0.0.1/8",), "00:00:00:00:00:00", "loopback", index=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +94,8 @@ class Host:
     """One network stack. `kind`: "node", "pod", "router" or "client". `node`: a Pod's node.
 
     `listens`: pairs of protocol and port on which a program answers. `sysctls`: what differs
-    from SYSCTLS.
+    from SYSCTLS. `lo` is among the interfaces only where it is down or has more addresses than
+    127.0.0.1. `last_index`: the highest number that an interface made by hand was given.
     """
 
     name: str
@@ -91,15 +105,26 @@ class Host:
     listens: tuple[tuple[str, int], ...] = ()
     node: str = ""
     sysctls: dict[str, int] = field(default_factory=dict)
+    last_index: int = 0
 
-    def sysctl(self, name: str) -> int:
-        """The value of a name in SYSCTLS on this host."""
-        return self.sysctls.get(name, SYSCTLS[name])
+    def sysctl(self, name: str, interface: str = "") -> int:
+        """The value of a name in SYSCTLS on this host: for an interface the higher of its own and the host's."""
+        return max(self.sysctls.get(name, SYSCTLS[name]), self.sysctls.get(f"{interface}/{name}", 0))
 
     @property
     def address(self) -> str:
-        """The host's first address."""
-        return self.interfaces[0].ips[0]
+        """The host's first address; "" when it has none."""
+        return next((ip for interface in self.interfaces for ip in interface.ips), "")
+
+    @property
+    def lo(self) -> Interface:
+        """The loopback interface, which every host has."""
+        return next((i for i in self.interfaces if i.name == "lo"), LOOPBACK)
+
+    def index(self, name: str) -> int:
+        """The number of an interface on this host, as `ip link` shows it: 1 is lo. Raises NetworkError for no such."""
+        interface = self.lo if name == "lo" else self.interface(name)
+        return interface.index or 2 + [i.name for i in self.interfaces if i.name != "lo"].index(name)
 
     def interface(self, name: str) -> Interface:
         """The interface of that name. Raises NetworkError when the host has none."""
@@ -152,7 +177,17 @@ class Network:
         return dataclasses.replace(self, hosts=tuple(others if host in others else [*others, host]))
 
     def neighbours(self, host: str, interface: str) -> tuple[tuple[str, str], ...]:
-        """The other ends of the link that this interface is on."""
+        """Who hears what this interface sends: host and interface, through every bridge on the way.
+
+        An interface that is down neither sends nor hears; a bridge's port hears for the bridge alone.
+
+        >>> cluster_network().neighbours("client", "eth0")
+        (('worker1', 'veth-client'),)
+        """
+        return hearing.neighbours(self, host, interface)
+
+    def ends(self, host: str, interface: str) -> tuple[tuple[str, str], ...]:
+        """The other ends of the link that this interface is on, whatever their state."""
         for link in self.links:
             if (host, interface) in link.ends:
                 return tuple(end for end in link.ends if end != (host, interface))

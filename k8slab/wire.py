@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from k8slab.frame import Arp, Frame
 from k8slab.network import Network
 from k8slab.packet import PROTOCOLS, UNKNOWN, Packet
 from k8slab.trace import Step, Trace
@@ -100,6 +101,26 @@ def frames(trace: Trace, network: Network, node: str, interface: str) -> list[Sc
         frame.time = step.number * BETWEEN_FRAMES
         result.append(frame)
     return result
+
+
+def ethernet(frame: Frame) -> ScapyPacket:
+    """A captured frame as a scapy packet from Ethernet up.
+
+    >>> ethernet(Frame("02:00:00:00:00:01", "ff:ff:ff:ff:ff:ff",
+    ...                Arp(True, "02:00:00:00:00:01", "10.0.0.1", "00:00:00:00:00:00", "10.0.0.2"))).summary()
+    'Ether / ARP who has 10.0.0.2 says 10.0.0.1'
+    """
+    from scapy.layers.l2 import ARP, Ether
+
+    carries = frame.carries
+    if isinstance(carries, Arp):
+        inner = ARP(op=1 if carries.asks else 2, hwsrc=carries.mac, psrc=carries.ip,
+                    hwdst=carries.target_mac, pdst=carries.target_ip)
+    else:
+        inner = to_scapy(carries)
+    layers = Ether(src=frame.src, dst=frame.dst) / inner
+    layers.time = frame.seconds
+    return layers
 
 
 def _far_mac(trace: Trace, network: Network, step: Step) -> str:

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 from k8slab.course.outcome import CANNOT_CHECK, NOT_ATTEMPTED, NOT_YET, RIGHT, Outcome, Unfit
 from k8slab.course.probe import Probe, Sent, explain
+from k8slab.errors import CommandError
 from k8slab.iptables import RulesError
 from k8slab.lab import Lab, LabError
-from k8slab.model.commands import CommandError
 from k8slab.network import NetworkError
 
 BLANK = "____"

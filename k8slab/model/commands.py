@@ -1,22 +1,30 @@
 """The commands that a host of the model answers, in the words of the real programs.
 
-So far `iptables`, `iptables-save`, `iptables-restore`'s result through `restore`, and `conntrack -L|-D|-F`,
-in the forms that the course uses; anything else is refused by name.
+`PROGRAMS` says which: the forms that the course uses; anything else is refused by name. This file has the
+programs of netfilter.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
-from k8slab import iptables
-from k8slab.errors import Told
+from k8slab import iptables, wiring
+from k8slab.errors import CommandError
 from k8slab.iptables import Place, Ruleset
 from k8slab.iptables.names import TABLES
+from k8slab.model import clients, iproute
 from k8slab.stack.stack import Stack
 
-SUPPORTED = "iptables …, iptables-save [-t TABLE] [-c], conntrack -L|-D [-p PROTO] [-s ADDR] [-d ADDR], conntrack -F"
+if TYPE_CHECKING:
+    from k8slab.model.dataplane import Model
+
+SUPPORTED = ("iptables …, iptables-save [-t TABLE] [-c], iptables-restore [--noflush], "
+             "conntrack -L|-D [-p PROTO] [-s ADDR] [-d ADDR], conntrack -F, "
+             f"{wiring.SUPPORTED}, {clients.SUPPORTED}")
 # What `conntrack` may be asked for: option → what it reads of an entry.
 _FILTERS = {"-p": lambda entry: entry.original.proto, "-s": lambda entry: entry.original.src,
             "-d": lambda entry: entry.original.dst, "-r": lambda entry: entry.reply.src,
@@ -25,30 +33,54 @@ _NAMES = {"--proto": "-p", "--src": "-s", "--orig-src": "-s", "--dst": "-d", "--
           "--orig-port-dst": "--dport", "--orig-port-src": "--sport"}
 
 
-class CommandError(Told, ValueError):
-    """A command that the model does not know, or that is wrong; the message says what it supports."""
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One program's call: on which host, the words after its name, and what is on its standard input.
+
+    `view`: the host whose `ip netns` names are meant, where a command runs in another one's namespace.
+    """
+
+    model: Model
+    node: str
+    words: list[str]
+    given: str = ""
+    view: str = ""
+
+    @property
+    def stack(self) -> Stack:
+        """The host's stack. Raises NetworkError when there is no such host."""
+        return self.model.stack(self.node)
 
 
-def run(stack: Stack, command: str) -> str:
-    """Run one command on a host and return what it prints.
+def run(model: Model, node: str, command: str, given: str = "") -> str:
+    """Run one command on a host of the model and return what it prints, standard output and error together.
+
+    `given`: the text on its standard input.
 
     >>> from k8slab.lab import Lab
     >>> Lab(seed=1).run("worker1", "iptables -t nat -S KUBE-MARK-MASQ").splitlines()[-1]
     '-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000'
 
-    Raises CommandError for a command that is not supported, RulesError for what iptables would refuse.
+    Raises CommandError for a command that fails or is not supported, RulesError for what iptables would refuse.
     """
     try:
         words = shlex.split(command)
     except ValueError as error:
         raise CommandError(f"{command}: {error}") from None
-    program = words[0] if words else ""
-    if program not in _PROGRAMS:
-        raise CommandError(f"{stack.name}: {program or 'no command'} is not one of the model's; there are: {SUPPORTED}")
-    return _PROGRAMS[program](stack, words[1:])
+    return run_words(model, node, words, given, node)
 
 
-def _iptables(stack: Stack, words: list[str]) -> str:
+def run_words(model: Model, node: str, words: list[str], given: str, view: str) -> str:
+    """The same for a command that is split into words already; `view`: whose `ip netns` names are meant."""
+    program = PurePosixPath(words[0]).name if words else ""
+    if program not in PROGRAMS:
+        raise CommandError(f"{node}: {program or 'no command'} is not one of the model's; there are: {SUPPORTED}",
+                           status=127)
+    return PROGRAMS[program](Call(model, node, words[1:], given, view))
+
+
+def _iptables(call: Call) -> str:
+    stack, words = call.stack, call.words
     old = _counted(stack)
     new, printed = iptables.run(old, words)
     if str(new) != str(old):
@@ -59,7 +91,17 @@ def _iptables(stack: Stack, words: list[str]) -> str:
     return printed
 
 
-def _save(stack: Stack, words: list[str]) -> str:
+def _restore(call: Call) -> str:
+    unknown = [w for w in call.words if w not in ("-n", "--noflush")]
+    if unknown:
+        raise CommandError(f"iptables-restore {unknown[0]}: the model knows iptables-restore [--noflush], with the rules "
+                           f"on its standard input")
+    call.model.restore(call.node, call.given, noflush=bool(call.words))
+    return ""
+
+
+def _save(call: Call) -> str:
+    stack, words = call.stack, call.words
     unknown = [w for w in words if w not in ("-c", "-t", *TABLES)]
     if unknown or ("-t" in words) != bool(set(words) & set(TABLES)):
         raise CommandError(f"iptables-save {' '.join(words)}: say iptables-save [-t TABLE] [-c]")
@@ -93,7 +135,8 @@ def _counters(rules: Ruleset) -> Iterator[tuple[Place, tuple[int, int] | None]]:
                 yield Place(table.name, chain.name, position), rule.counters
 
 
-def _conntrack(stack: Stack, words: list[str]) -> str:
+def _conntrack(call: Call) -> str:
+    stack, words = call.stack, call.words
     table, now = stack.netfilter.conntrack, stack.clock()
     if words == ["-F"]:
         table.clear()
@@ -122,4 +165,30 @@ def _wanted(words: list[str]) -> dict[str, str]:
     return dict(zip(names, values))
 
 
-_PROGRAMS = {"iptables": _iptables, "iptables-save": _save, "conntrack": _conntrack}
+def _ip(call: Call) -> str:
+    """Changes and listings are `wiring`'s; what asks the stack or runs another program is here."""
+    model, words = call.model, ["ip", *call.words]
+    asked = wiring.read_ip(model.network, call.node, call.words, call.view)
+    if (asked.what, asked.how) == ("netns", "exec"):
+        if len(asked.words) < 2:
+            raise wiring.Said("No command specified" if asked.words else "No netns name specified", 255)
+        return run_words(model, wiring.namespace(model.network, call.view, asked.words[0]), asked.words[1:],
+                         call.given, call.view)
+    if (asked.what, asked.how) in iproute.ASKS:
+        return iproute.ASKS[asked.what, asked.how](model, asked)
+    if asked.how == "show":
+        return wiring.show(model.network, call.node, words, call.view)
+    model.rewire(wiring.change(model.network, call.node, words, call.view))
+    return ""
+
+
+def _sysctl(call: Call) -> str:
+    network, printed = wiring.sysctls.run(call.model.network, call.node, call.words)
+    if network is not call.model.network:
+        call.model.rewire(network)
+    return printed
+
+
+PROGRAMS: dict[str, Callable[[Call], str]] = {
+    "iptables": _iptables, "iptables-save": _save, "iptables-restore": _restore, "conntrack": _conntrack,
+    "ip": _ip, "sysctl": _sysctl, "ping": clients.ping, "curl": clients.curl, "nc": clients.nc}

@@ -7,25 +7,29 @@ only its owner moves; chance is a seed.
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from k8slab import iptables
 from k8slab.entry import Entry
 from k8slab.iptables import Ruleset
 from k8slab.model.chance import Chance, Seeded
+from k8slab.model.journey import Journey
 from k8slab.model.netfilter import Netfilter
 from k8slab.model.programs import CLIENT_ISN, Client, Programs
-from k8slab.stack import says
-from k8slab.stack.routing import HostRoutes
-from k8slab.stack.skb import Journal, Skb
-from k8slab.stack.stack import VERDICT, Fate, Stack
+from k8slab.model.wire import Wire
 from k8slab.network import Host, Network, NetworkError
-from k8slab.packet import ECHO_REQUEST, UNREACHABLE, Packet, number
+from k8slab.packet import ECHO_REQUEST, Packet, number
+from k8slab.stack.routing import HostRoutes
+from k8slab.stack.stack import Stack
 from k8slab.trace import Trace
 
+if TYPE_CHECKING:
+    from scapy.packet import Packet as ScapyPacket
+
 FIRST_PORT, PORTS = 40000, 20000      # the source ports that a host's programs are given
-HOST_UNREACHABLE = 1          # ICMP code: the neighbour does not answer
 
 
 class Clock:
@@ -68,14 +72,12 @@ class Model:
                  for name, text in (rules or {}).items()}
         for name in rules:
             network.host(name)
-        self.stacks = {h.name: self._make_stack(h, rules.get(h.name)) for h in network.hosts}
-        self.programs = {h.name: Programs(h) for h in network.hosts}
+        self.stacks: dict[str, Stack] = {}
+        self.programs: dict[str, Programs] = {}
         self._ports = Counter({h.name: FIRST_PORT for h in network.hosts})
-
-    def _make_stack(self, host: Host, rules: Ruleset | None) -> Stack:
-        routes = HostRoutes(host)
-        return Stack(host.name, routes, Netfilter(rules, routes, self.chance, self.clock), self.clock,
-                     forwards=bool(host.sysctl("ip_forward")))
+        self.wire = Wire(self)
+        for host in network.hosts:
+            self._build(host, rules.get(host.name))
 
     # What every dataplane answers.
 
@@ -92,13 +94,13 @@ class Model:
         """Open a connection from `pod`, ask, hear the answer and close; for udp, ask and hear the answer."""
         if proto not in ("tcp", "udp"):
             raise NetworkError(f"connect speaks tcp and udp, not {proto}; send takes any packet")
-        packet = Packet(proto, self._source(pod, address), address, sport or self._port(pod), port,
+        packet = Packet(proto, self.source(pod, address), address, sport or self.port(pod), port,
                         seq=CLIENT_ISN, payload=b"" if proto == "tcp" else question)
         return self._journey(pod, packet, question=question)
 
     def ping(self, pod: str, address: str) -> Trace:
         """Send one ICMP echo request."""
-        packet = Packet("icmp", self._source(pod, address), address, icmp_type=ECHO_REQUEST, icmp_id=self._port(pod))
+        packet = Packet("icmp", self.source(pod, address), address, icmp_type=ECHO_REQUEST, icmp_id=self.port(pod))
         return self._journey(pod, packet, question=None)
 
     def connections(self, n: int, pod: str, address: str, port: int) -> Counter[str]:
@@ -108,18 +110,47 @@ class Model:
 
     def restore(self, node: str, text: str, *, noflush: bool = False) -> None:
         """Feed `iptables-restore` on a node."""
-        old = self._stack(node).netfilter.rules or Ruleset()
+        old = self.stack(node).netfilter.rules or Ruleset()
         self.stacks[node].netfilter.load(old.restore(text, noflush=noflush, name=node))
 
-    def run(self, node: str, command: str) -> str:
-        """Run `iptables …`, `iptables-save`, `conntrack -L` or `conntrack -F` on a host; what it prints."""
+    def run(self, node: str, command: str, given: str = "") -> str:
+        """Run a command on a host, with `given` on its standard input; what it prints.
+
+        Raises CommandError for one that fails or is not known, RulesError for what iptables would refuse.
+        """
         from k8slab.model.commands import run  # commands need the model's types
-        return run(self._stack(node), command)
+        self.network.host(node)
+        return run(self, node, command, given)
+
+    def serve(self, host: str, port: int, proto: str = "tcp") -> None:
+        """Start a program on a host that listens on this port and answers whoever asks.
+
+        Raises NetworkError when there is no such host, for another protocol than tcp and udp, and for a port that is
+        taken.
+        """
+        listens = self.programs[self.network.host(host).name].listens
+        if proto not in ("tcp", "udp") or not 0 < port < 65536:
+            raise NetworkError(f"a server listens on a tcp or udp port from 1 to 65535, not on {proto} {port}")
+        if (proto, port) in listens:
+            raise NetworkError(f"{host}: a program listens on {proto} port {port} already")
+        listens.add((proto, port))
 
     def entries(self, node: str) -> tuple[Entry, ...]:
         """The conntrack entries of a host, oldest first."""
         now = self.clock()
-        return tuple(c.entry(now) for c in self._stack(node).netfilter.conntrack.connections(now))
+        return tuple(c.entry(now) for c in self.stack(node).netfilter.conntrack.connections(now))
+
+    @contextmanager
+    def capture(self, host: str, interface: str) -> Iterator[list[ScapyPacket]]:
+        """Capture what comes by an interface, ARP too, inside a `with` block: frames as scapy packets, after it.
+
+        Raises NetworkError when there is no such host or interface.
+        """
+        from k8slab.wire import ethernet  # importing scapy takes longer than building the model
+        captured: list[ScapyPacket] = []
+        with self.wire.tap(host, interface) as frames:
+            yield captured
+        captured += [ethernet(frame) for frame in frames]
 
     def close(self) -> None:
         """Nothing is held, so nothing is let go."""
@@ -130,21 +161,52 @@ class Model:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
+    def rewire(self, network: Network) -> None:
+        """Go on with a network that was changed: rules, connections and programs of the hosts that stay are kept."""
+        old = {host.name: host for host in self.network.hosts}
+        self.network = network
+        for host in network.hosts:
+            if host.name not in old:
+                self._build(host, None)
+            elif host != old[host.name]:
+                stack = self.stacks[host.name]
+                stack.routes = stack.netfilter.routes = HostRoutes(host)
+                stack.forwards = bool(host.sysctl("ip_forward"))
+                self.programs[host.name].host = host
+        for name in old.keys() - {host.name for host in network.hosts}:
+            del self.stacks[name], self.programs[name]
+        self.wire.forget()
+
+    def _build(self, host: Host, rules: Ruleset | None) -> None:
+        routes = HostRoutes(host)
+        netfilter = Netfilter(rules, routes, self.chance, self.clock)
+        self.stacks[host.name] = Stack(host.name, routes, netfilter, self.clock,
+                                       forwards=bool(host.sysctl("ip_forward")))
+        self.programs[host.name] = Programs(host)
+        self._ports.setdefault(host.name, FIRST_PORT)
+
     # How a journey goes.
 
     def _journey(self, at: str, packet: Packet, question: bytes | None) -> Trace:
-        stack = self._stack(at)
-        if packet.src == "0.0.0.0":
-            packet = packet.replace(src=self._source(at, packet.dst))
-        self.programs[at].clients[packet.flow] = Client(packet.flow, question)
-        return Journey(self, stack, packet).run()
+        return self.ask(at, packet, question)[0]
 
-    def _stack(self, name: str) -> Stack:
+    def ask(self, at: str, packet: Packet, question: bytes | None) -> tuple[Trace, Client, float]:
+        """The journey of a packet that a program on `at` sends, what that program heard, and the seconds it waited."""
+        stack = self.stack(at)
+        if packet.src == "0.0.0.0":
+            packet = packet.replace(src=self.source(at, packet.dst))
+        client = self.programs[at].clients[packet.flow] = Client(packet.flow, question)
+        journey = Journey(self, stack, packet)
+        return journey.run(), client, journey.waited
+
+    def stack(self, name: str) -> Stack:
+        """The network stack of a host. Raises NetworkError when there is none of that name."""
         self.network.host(name)
         return self.stacks[name]
 
-    def _source(self, host: str, address: str) -> str:
-        routes = self._stack(host).routes
+    def source(self, host: str, address: str) -> str:
+        """The address that a program on a host sends from, towards `address`. Raises NetworkError for no address."""
+        routes = self.stack(host).routes
         try:
             number(address)
         except ValueError:
@@ -152,7 +214,7 @@ class Model:
                                f"up") from None
         return routes.source(routes.look_up(address))
 
-    def _port(self, host: str) -> int:
+    def port(self, host: str) -> int:
         """The next source port that no conversation of this host has."""
         taken = {flow.sport or flow.icmp_id for flow in self.programs[host].clients}
         ports = (FIRST_PORT + (self._ports[host] - FIRST_PORT + i) % PORTS for i in range(PORTS))
@@ -160,82 +222,3 @@ class Model:
         if not self._ports[host]:
             raise NetworkError(f"{host} has no source port left: all {PORTS} are in use")
         return self._ports[host]
-
-    def neighbour(self, host: str, interface: str, address: str) -> tuple[str, str] | None:
-        """Who answers an ARP question for `address` on this link: any host that has the address, on any interface."""
-        for name, far_interface in self.network.neighbours(host, interface):
-            if self.stacks[name].routes.look_up(address).kind == "local":
-                return name, far_interface
-        return None
-
-
-class Journey:
-    """One packet and everything that follows from it, in the order in which it happens."""
-
-    def __init__(self, model: Model, origin: Stack, packet: Packet) -> None:
-        self.model, self.origin, self.sent = model, origin, packet
-        self.journal = Journal()
-        self.on_the_wire: deque[tuple[str, str, Packet, int]] = deque()
-        self.first: Fate | None = None
-        self.reply: Packet | None = None
-        self.later: str = ""
-
-    def run(self) -> Trace:
-        for stack in self.model.stacks.values():
-            stack.journal = self.journal
-        self._emit(self.origin, self.sent, "SEND", says.SENDS.format(host=self.origin.name))
-        self._carry()
-        received = self.first.skb.packet if self.first.kind == "deliver" else None
-        entries = tuple((name, entry) for name in self.model.stacks for entry in self.model.entries(name))
-        return Trace(tuple(self.journal.steps), self.sent, received, self.reply, entries,
-                     VERDICT[self.first.kind], self.first.reason or self.later)
-
-    def _carry(self) -> None:
-        """Carry what is on the wire as far as it goes: a host that sends two packets waits with the second."""
-        while self.on_the_wire:
-            host, interface, packet, leg = self.on_the_wire.popleft()
-            stack = self.model.stacks[host]
-            self._settle(stack, stack.receive(Skb(packet, leg), interface))
-
-    def _emit(self, stack: Stack, packet: Packet, kind: str, why: str, about: Skb | None = None) -> None:
-        leg = self.journal.next_leg()
-        stack.note(kind, Skb(packet, leg), why)
-        self._settle(stack, stack.send(packet, leg, about))
-
-    def _settle(self, stack: Stack, fate: Fate) -> None:
-        """See to it that what became of a packet on one host is carried on by the next."""
-        if fate.kind == "transmit":
-            fate = self._transmit(stack, fate)
-            if fate is None:
-                return
-        if fate.skb.leg == 1:
-            self.first = fate
-        elif fate.kind != "deliver":
-            self.later = self.later or f"the answer did not get through: {fate.reason}"
-        if fate.kind == "deliver":
-            self._deliver(stack, fate.skb)
-        elif fate.answer is not None:
-            self._emit(stack, fate.answer, "ANSWER", says.answers(stack.name, fate.answer), fate.skb)
-
-    def _transmit(self, stack: Stack, fate: Fate) -> Fate | None:
-        skb = fate.skb
-        if skb.oif == "lo":
-            stack.leave(fate)
-            return stack.receive(skb, "lo")
-        found = self.model.neighbour(stack.name, skb.oif, fate.next_hop)
-        if found:
-            stack.leave(fate)
-            self.on_the_wire.append((*found, skb.packet, skb.leg))
-            return None
-        why = says.NO_NEIGHBOUR.format(oif=skb.oif, next_hop=fate.next_hop)
-        return stack.refuse(skb, UNREACHABLE, HOST_UNREACHABLE, why)
-
-    def _deliver(self, stack: Stack, skb: Skb) -> None:
-        why, answers = self.model.programs[stack.name].hear(skb.packet)
-        stack.note("DELIVER", skb, why)
-        if stack is self.origin and skb.leg > 1 and self.reply is None:
-            self.reply = skb.packet
-        for answer in answers:
-            self._emit(stack, answer, "ANSWER", says.answers(stack.name, answer))
-            self._carry()
-

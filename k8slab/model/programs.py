@@ -1,7 +1,7 @@
 """The programs on a host: what answers a packet that has reached it, and what a client says next.
 
 Servers are as plain as can be: whoever connects and asks is told which host answers, and
-which address it saw the question come from. A closed TCP port answers with RST, a closed UDP
+which address it saw the question come from; who asks in HTTP is told in HTTP. A closed TCP port answers with RST, a closed UDP
 port with an ICMP error, a ping with its echo (RFC 9293, RFC 1122).
 
 A client is a conversation that is open from this host: its SYN was sent, and it knows what to
@@ -26,13 +26,15 @@ CLIENT_ISN, SERVER_ISN = 1000, 5000      # initial sequence numbers: any will do
 class Client:
     """A conversation from its opener's side. `question`: the bytes to send, None to send one packet alone.
 
-    `answer` collects the bytes that came back; `outcome` is "", "answered", "refused" or "closed".
+    An empty question closes the connection at once. `answer` collects the bytes that came back; `outcome` is "",
+    "answered", "refused" or "closed"; `error` is the ICMP error that refused it, if one did.
     """
 
     flow: Flow
     question: bytes | None = None
     answer: bytes = b""
     outcome: str = ""
+    error: Packet | None = None
 
     def hear(self, packet: Packet) -> list[Packet]:
         """What the client sends when this packet comes in."""
@@ -46,7 +48,7 @@ class Client:
         talk = Packet("tcp", self.flow.src, self.flow.dst, self.flow.sport, self.flow.dport, "A",
                       seq=packet.ack, ack=packet.end)
         if packet.flags == "SA":
-            return [talk, talk.replace(flags="PA", payload=self.question)]
+            return [talk, talk.replace(flags="PA" if self.question else "FA", payload=self.question)]
         if "F" in packet.flags:
             self.outcome = "closed"
             return [talk]
@@ -74,7 +76,7 @@ class Programs:
         client = self.clients.get(packet.quoted.flow) if packet.quoted else None
         if client is None:
             return says.ERROR_IGNORED, []
-        client.outcome = "refused"
+        client.outcome, client.error = "refused", packet
         return says.ERROR_HEARD.format(destination=packet.quoted.destination), []
 
     def _tcp(self, packet: Packet) -> tuple[str, list[Packet]]:
@@ -135,7 +137,20 @@ class Programs:
         return says.CLOSED.format(host=self.host.name, port=packet.dport, answer=answer)
 
     def _answer(self, packet: Packet) -> bytes:
-        return f"{self.host.name} at {packet.destination} answers {packet.source}".encode()
+        """What a server says. The port that it saw is left out: MASQUERADE draws it."""
+        return spoken(f"{self.host.name} at {packet.destination} answers {packet.src}", packet.payload)
+
+
+def spoken(line: str, question: bytes) -> bytes:
+    """A server's answer: the line alone, or, for a question that begins as HTTP does, a page with it (RFC 1945, 6).
+
+    >>> spoken("web answers", b"GET / HTTP/1.1").splitlines()[0]
+    b'HTTP/1.0 200 OK'
+    """
+    if not question.startswith(b"GET "):
+        return line.encode()
+    body = f"{line}\n".encode()
+    return b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
 def _maybe(packet: Packet) -> list[Packet]:

@@ -79,10 +79,11 @@ class HostRoutes:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self._local = {ip: i.name for i in reversed(host.interfaces) for ip in i.ips}
+        # An interface that is down has no part in routing: not even its addresses are the host's.
+        self._local = {ip: i.name for i in reversed(host.interfaces) if i.up for ip in i.ips}
         self._broadcast = {}
         connected = []
-        for interface in host.interfaces:
+        for interface in (i for i in host.interfaces if i.up and i.name != "lo"):
             for address in interface.addresses:
                 subnet = ipaddress.IPv4Interface(address).network
                 if subnet.prefixlen < 31:
@@ -107,7 +108,7 @@ class HostRoutes:
     def look_up(self, address: str) -> Decision:
         """The decision for this destination."""
         ip = ipaddress.IPv4Address(address)
-        if address in self._local or ip in LOOPBACK:
+        if address in self._local or ip in LOOPBACK and self.host.lo.up:
             return Decision("local", "lo", address, f"{address} is an address of this host", address)
         if address in self._broadcast or _special(address):
             return _to_many(address)
@@ -152,7 +153,7 @@ class HostRoutes:
         if _special(src):
             return f"{src} cannot be the source of a packet"
         for address in (src, dst):
-            if _is_loopback(address) and not self.host.sysctl("route_localnet"):
+            if _is_loopback(address) and not self.host.sysctl("route_localnet", iif or ""):
                 return f"{address} is refused outside lo while route_localnet is 0"
         return ""
 
@@ -162,7 +163,7 @@ class HostRoutes:
             return ""
         if src in self._local:
             return f"its source {src} is this host's own address"
-        mode = self.host.sysctl("rp_filter")
+        mode = self.host.sysctl("rp_filter", iif or "")
         back = self.look_up(src)
         if mode and back.kind != "unicast":
             return f"rp_filter is {mode} and no route leads back to {src}"
@@ -172,7 +173,7 @@ class HostRoutes:
 
     def bad_output(self, src: str, decision: Decision) -> str:
         """The error for a program that would send from a loopback address to a wire, or "" (__mkroute_output)."""
-        if _is_loopback(src) and decision.oif != "lo" and not self.host.sysctl("route_localnet"):
+        if _is_loopback(src) and decision.oif != "lo" and not self.host.sysctl("route_localnet", decision.oif or ""):
             return f"{src} may not leave on a wire while route_localnet is 0: EINVAL, Invalid argument"
         return ""
 

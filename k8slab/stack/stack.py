@@ -207,6 +207,10 @@ class Stack:
         self.note("DROP", skb, why, hook=hook, ends=True)
         return Fate("drop", skb, reason=f"{self.name}: {why}")
 
+    def lose(self, skb: Skb, why: str) -> Fate:
+        """End a packet that cannot be put on a wire, in silence."""
+        return self._drop(skb, why)
+
     def _dead_end(self, skb: Skb, decision: Decision) -> Fate:
         code = DEAD_ENDS[decision.kind][0]
         if code is None:
