@@ -15,3 +15,15 @@ def is_answer(program: str) -> bool:
     (True, False)
     """
     return PurePosixPath(program).name in ANSWERS
+
+
+def spoken(line: str, question: bytes) -> bytes:
+    """A server's answer: the line alone, or, for a question that begins as HTTP does, a page with it (RFC 1945, 6).
+
+    >>> spoken("web answers", b"GET / HTTP/1.1").splitlines()[0]
+    b'HTTP/1.0 200 OK'
+    """
+    if not question.startswith(b"GET "):
+        return line.encode()
+    body = f"{line}\n".encode()
+    return b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)

@@ -21,6 +21,8 @@ import pytest
 from tests.browser.chromium import chromium_path
 
 # An ordinary user of Debian has no /usr/sbin in PATH: iptables, nft and conntrack live there.
+# Lab() in a test is the model, unless the test or the caller says otherwise.
+os.environ.setdefault("K8SLAB_DATAPLANE", "model")
 os.environ["PATH"] += os.pathsep + os.pathsep.join(["/usr/sbin", "/sbin"])
 
 # One rule into a fresh network namespace and out again: if this works, the kernel tests do.

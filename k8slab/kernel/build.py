@@ -38,7 +38,7 @@ def settings(hosts: tuple[Host, ...]) -> list[tuple[str, str, object]]:
 def patience(hosts: tuple[Host, ...]) -> list[tuple[str, str, object]]:
     """The same, of what there is for interfaces once they are made."""
     return [(host.name, f"ipv4/neigh/{interface.name}/retrans_time_ms", ARP_PATIENCE)
-            for host in hosts for interface in host.interfaces]
+            for host in hosts for interface in host.interfaces if interface.kind == "veth"]
 
 
 def switches(network: Network) -> list[str]:
@@ -58,7 +58,7 @@ def links(network: Network, descriptors: Mapping[str, int]) -> str:
             lines += [_veth(descriptors, *end, f"switch {number}", Interface(f"port{at}", mac=""))
                       for at, end in enumerate(ends)]
     loose = [(host.name, interface) for host in network.hosts for interface in host.interfaces
-             if (host.name, interface.name) not in joined and interface.kind != "bridge"]
+             if (host.name, interface.name) not in joined and interface.kind == "veth"]
     lines += [_veth(descriptors, *end, DARK, Interface(f"dark{at}", mac="")) for at, end in enumerate(loose)]
     return "\n".join(lines) + "\n"
 
@@ -74,10 +74,9 @@ def _veth(descriptors: Mapping[str, int], one: str, here: Interface, other: str,
 def switch(network: Network, name: str) -> str:
     """The `ip -batch` that makes a switch of the ports that have been put into its namespace."""
     if name == DARK:
-        loose = sum(len(host.interfaces) for host in network.hosts)
+        veths = sum(interface.kind == "veth" for host in network.hosts for interface in host.interfaces)
         joined = sum(len(link.ends) for link in network.links)
-        bridges = sum(interface.kind == "bridge" for host in network.hosts for interface in host.interfaces)
-        return "".join(f"link set dark{at} up\n" for at in range(loose - joined - bridges))
+        return "".join(f"link set dark{at} up\n" for at in range(veths - joined))
     ports = range(len(network.links[int(name.split()[1])].ends))
     return ("link add lan type bridge mcast_snooping 0 forward_delay 0\n"
             + "".join(f"link set port{at} master lan up\n" for at in ports) + "link set lan up\n")
@@ -85,12 +84,12 @@ def switch(network: Network, name: str) -> str:
 
 def addresses(host: Host) -> str:
     """The `ip -batch` that gives a host its addresses and routes."""
-    lines = ["link set lo up"]
+    lines = ["link set lo up"] if host.lo.up else []
     lines += [f"link add name {i.name} address {i.mac} type bridge mcast_snooping 0 forward_delay 0"
               for i in host.interfaces if i.kind == "bridge"]
     lines += [f"link set {i.name} master {i.master}" for i in host.interfaces if i.master]
-    lines += [f"address add {address} dev {i.name}" for i in host.interfaces for address in i.addresses]
-    lines += [f"link set {i.name} up" for i in host.interfaces if i.up]
+    lines += [f"address add {address} dev {i.name}" for i in host.interfaces if i.name != "lo" for address in i.addresses]
+    lines += [f"link set {i.name} up" for i in host.interfaces if i.up and i.name != "lo"]
     lines += [f"route add {route}" for route in host.routes]
     return "\n".join(lines) + "\n"
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import selectors
 import socket
+import struct
 import subprocess
 import time
 from collections import Counter
@@ -26,7 +27,7 @@ from multiprocessing.connection import Connection
 
 from k8slab.kernel.isolation import isolate
 from k8slab.kernel.linux import inside, this_network
-from k8slab.kernel.namespaces import Host
+from k8slab.kernel.namespaces import ETH_P_ALL, SO_TIMESTAMPNS, Host
 from k8slab.kernel.programs import Client, Server
 
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8",
@@ -42,6 +43,7 @@ class Child:
         self.hosts: dict[str, Host] = {}
         self.switches: dict[str, int] = {}
         self.servers: list[Server] = []
+        self.taps: dict[int, socket.socket] = {}
         self.heard: list = []
         self.recording = False
         self.fence = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
@@ -223,6 +225,28 @@ class Child:
                 return asking.getsockname()[0]
             except OSError:
                 return ""
+
+    def tap(self, name: str, interface: str) -> int:
+        """Begin to capture what comes by an interface; the number of the capture."""
+        with self.hosts[name].inside():
+            tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.htons(ETH_P_ALL))
+            tap.bind((interface, ETH_P_ALL))
+        tap.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self.taps[tap.fileno()] = tap
+        return tap.fileno()
+
+    def untap(self, number: int) -> list[tuple[float, bytes]]:
+        """End a capture: pairs of seconds and frame."""
+        self.settle()
+        tap, frames = self.taps.pop(number), []
+        while True:
+            try:
+                data, ancillary, _, _ = tap.recvmsg(65536, 64)
+            except OSError:
+                tap.close()
+                return frames
+            seconds, nanoseconds = struct.unpack("=qq", ancillary[0][2][:16])
+            frames.append((seconds + nanoseconds / 1e9, data))
 
     def age(self, seconds: int) -> None:
         """Let this time pass for every connection that a host remembers."""

@@ -9,20 +9,27 @@ from __future__ import annotations
 import shlex
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from k8slab import iptables
-from k8slab.commands import ANSWERS
+from k8slab.commands import is_answer
 from k8slab.entry import Entry
 from k8slab.errors import CommandError
 from k8slab.iptables import Ruleset
 from k8slab.kernel import build
+from k8slab.kernel.commands import run
 from k8slab.kernel.events import Change, Hit, Wire
 from k8slab.kernel.holder import Holder, KernelError
 from k8slab.kernel.journey import Seen, tell
 from k8slab.network import Network, NetworkError
 from k8slab.packet import Packet, number
 from k8slab.trace import Trace
+
+if TYPE_CHECKING:
+    from scapy.packet import Packet as ScapyPacket
 
 FIRST_PORT, PORTS = 40000, 20000      # the source ports that a host's programs are given: the model's own
 LONGEST = 60.0                        # seconds that a command may take
@@ -143,7 +150,7 @@ class Kernel:
             texts = [*([] if noflush else [flush]), *build.slices(text)]
         for at, part in enumerate(texts):
             words = ["iptables-restore", *(["--noflush"] if noflush or at else [])]
-            self._command(node, words, part)
+            self.command(node, words, part)
         self._saved.pop(node, None)
         self._watch(node)
 
@@ -152,13 +159,46 @@ class Kernel:
 
         Raises CommandError, with the program's words, where it fails, unless failing is the answer (`ping`, `curl`).
         """
+        self.network.host(node)
         try:
             words = shlex.split(command)
         except ValueError as error:
             raise CommandError(f"{command}: {error}") from None
         if not words:
             raise CommandError(f"{node}: no command; one looks like ip address")
-        return self._command(node, words, given)
+        return run(self, node, words, given)
+
+    def serve(self, host: str, port: int, proto: str = "tcp") -> None:
+        """Start a program on a host that listens on a port, "tcp" or "udp", and answers whoever asks.
+
+        Raises NetworkError when there is no such host, for another protocol, and for a port that is taken.
+        """
+        own = self.network.host(host)
+        if proto not in ("tcp", "udp") or not 0 < port < 65536:
+            raise NetworkError(f"a server listens on a tcp or udp port from 1 to 65535, not on {proto} {port}")
+        if (proto, port) in own.listens:
+            raise NetworkError(f"{host}: a program listens on {proto} port {port} already")
+        self.holder.ask("start", host, [(proto, port)])
+        self.network = self.network.replace(replace(own, listens=(*own.listens, (proto, port))))
+
+    @contextmanager
+    def capture(self, host: str, interface: str) -> Iterator[list[ScapyPacket]]:
+        """Capture what comes by an interface, ARP too, inside a `with` block: frames as scapy packets, after it.
+
+        Raises NetworkError when there is no such host or interface.
+        """
+        from scapy.layers.l2 import Ether  # importing scapy takes longer than all the rest
+
+        if interface != "lo":
+            self.network.host(host).interface(interface)
+        captured: list[ScapyPacket] = []
+        number = self.holder.ask("tap", host, interface)
+        try:
+            yield captured
+        finally:
+            for seconds, data in self.holder.ask("untap", number):
+                captured.append(Ether(data))
+                captured[-1].time = seconds
 
     def entries(self, node: str) -> tuple[Entry, ...]:
         """The conntrack entries of a host, oldest first."""
@@ -177,8 +217,8 @@ class Kernel:
 
     # How it is done.
 
-    def _command(self, node: str, words: list[str], given: str = "") -> str:
-        self.network.host(node)
+    def command(self, node: str, words: list[str], given: str = "") -> str:
+        """Run one program on a host as it is. Raises CommandError where it fails, unless that is an answer."""
         if words[0].startswith("iptables"):
             self._saved.pop(node, None)
             self._watch(node)
@@ -186,9 +226,29 @@ class Kernel:
             status, printed = self.holder.ask("run", node, words, given.encode(), LONGEST)
         except KernelError as error:
             raise CommandError(f"{node}: {words[0]}: {error}") from None
-        if status and words[0] not in ANSWERS:
-            raise CommandError(printed.strip() or f"{shlex.join(words)} ended with status {status}", printed, status)
+        if status and not is_answer(words[0]):
+            raise CommandError(printed.strip() or f"{shlex.join(words)} ended with status {status}", printed=printed,
+                               status=status)
         return printed
+
+    def path(self, host: str) -> str:
+        """The path by which a program of the child's finds a host's namespace."""
+        return f"/proc/self/fd/{self.descriptors[host]}"
+
+    def follow(self, network: Network) -> None:
+        """Make the namespaces that this network has more, let go of those that it has no longer."""
+        old, new = ([host.name for host in one.hosts] for one in (self.network, network))
+        for name in set(old) - set(new):
+            for interface in self.network.host(name).interfaces:
+                for far, peer in self.network.ends(name, interface.name):     # at once, and not when the kernel has time
+                    self.command(far, ["ip", "link", "delete", peer])
+            self.holder.ask("drop", name)
+        if made := [name for name in new if name not in old]:
+            self.descriptors |= self.holder.ask("make", made, [])
+            hosts = tuple(network.host(name) for name in made)
+            self.holder.ask("write", build.settings(hosts))
+        self._ports |= {name: FIRST_PORT for name in made}
+        self.network = network
 
     def rules(self, node: str) -> Ruleset:
         """The rules of a node, as `iptables-save` prints them now."""

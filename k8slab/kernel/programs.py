@@ -11,20 +11,12 @@ import struct
 from collections.abc import Callable
 from selectors import EVENT_READ, BaseSelector
 
+from k8slab.commands import spoken
 from k8slab.kernel.namespaces import Host
 
 TCP_QUICKACK, TCP_REPAIR, IP_PKTINFO, IP_RECVERR = 12, 19, 8, 11      # linux/tcp.h, linux/in.h
 DATAGRAM = 4096
 QUICK = 20                # how often a step is looked for before the client waits for quiet
-
-
-def answer(host: str, address: tuple[str, int], asker: str, question: bytes) -> bytes:
-    """What every server of the lab says: who answers, and whom it saw ask; in HTTP where it is asked in HTTP."""
-    text = f"{host} at {address[0]}:{address[1]} answers {asker}"
-    if not question.startswith((b"GET ", b"HEAD ")):
-        return text.encode()
-    body = f"{text}\n" * question.startswith(b"GET ")
-    return (f"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len(text) + 1}\r\n\r\n{body}").encode()
 
 
 class Server:
@@ -57,7 +49,7 @@ class Server:
             busy = True
             info = ancillary[0][2]
             asked = socket.inet_ntoa(info[8:12])
-            says = answer(self.host.name, (asked, self.port), asker[0], question)
+            says = spoken(f"{self.host.name} at {asked}:{self.port} answers {asker[0]}", question)
             # From the address that was asked, whichever the routes would choose.
             pack = struct.pack("=i4s4s", 0, info[8:12], b"\0" * 4)
             try:
@@ -80,7 +72,8 @@ class Server:
         try:
             question = talk.recv(65536)
             if question:
-                talk.send(answer(self.host.name, talk.getsockname(), self.open[talk], question))
+                address, port = talk.getsockname()
+                talk.send(spoken(f"{self.host.name} at {address}:{port} answers {self.open[talk]}", question))
         except BlockingIOError:
             return False
         except OSError:

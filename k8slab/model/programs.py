@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from k8slab.commands import spoken
 from k8slab.stack import says
 from k8slab.stack.refusals import reset
 from k8slab.network import Host
@@ -139,18 +140,6 @@ class Programs:
     def _answer(self, packet: Packet) -> bytes:
         """What a server says. The port that it saw is left out: MASQUERADE draws it."""
         return spoken(f"{self.host.name} at {packet.destination} answers {packet.src}", packet.payload)
-
-
-def spoken(line: str, question: bytes) -> bytes:
-    """A server's answer: the line alone, or, for a question that begins as HTTP does, a page with it (RFC 1945, 6).
-
-    >>> spoken("web answers", b"GET / HTTP/1.1").splitlines()[0]
-    b'HTTP/1.0 200 OK'
-    """
-    if not question.startswith(b"GET "):
-        return line.encode()
-    body = f"{line}\n".encode()
-    return b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
 def _maybe(packet: Packet) -> list[Packet]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from k8slab.network import Network
 from k8slab.wiring import addresses, links, listing, netns, routes, sysctls
-from k8slab.wiring.words import Call, Said, find, keywords, namespace, read_ip, unsupported
+from k8slab.wiring.words import Call, Said, find, keywords, namespace, namespaces, read_ip, unsupported
 
 # Object and subcommand → what changes the network. The order is iproute2's: a word may be cut to its first letters,
 # and the first that begins so is meant.
@@ -69,5 +69,5 @@ def show(network: Network, host: str, words: list[str], view: str = "") -> str:
     return SHOWS[call.what](call)
 
 
-__all__ = ["SUPPORTED", "Call", "Said", "change", "find", "keywords", "namespace", "read_ip", "show", "sysctls",
+__all__ = ["SUPPORTED", "Call", "Said", "change", "find", "keywords", "namespace", "namespaces", "read_ip", "show", "sysctls",
            "unsupported"]
