@@ -298,6 +298,8 @@ class Child:
 
     def _end(self) -> list:
         self.recording, heard = False, self.heard
+        for host in self.hosts.values():
+            host.refresh()
         self._silence()
         self.heard = []
         return [*heard, ("after", self._tables()), ("missed", [h.name for h in self.hosts.values() if h.missed])]

@@ -257,11 +257,10 @@ def _from_headers(passage: Passage) -> Packet | None:
     flow = _flow(passage)
     if flow is None:
         return None
-    flags = ""
+    flags, payload, size = "", b"", struct.unpack_from(">H", passage.network, 2)[0] - 20
     if flow.proto == "tcp" and len(passage.transport) >= 14:
         bits = passage.transport[13]
         flags = "".join(letter for at, letter in enumerate("FSRP") if bits >> at & 1) + "A" * (bits >> 4 & 1)
-    length = struct.unpack_from(">H", passage.network, 2)[0] - 20 - (passage.transport[12] >> 4) * 4 * bool(flags)
-    payload = b"?" * max(0, length) if flow.proto == "tcp" else b""
+        payload = b"?" * max(0, size - (passage.transport[12] >> 4) * 4)
     return Packet(flow.proto, flow.src, flow.dst, flow.sport, flow.dport, flags, passage.network[8], payload,
                   icmp_type=flow.icmp_type, icmp_code=flow.icmp_code, icmp_id=flow.icmp_id)

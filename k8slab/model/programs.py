@@ -101,13 +101,15 @@ class Programs:
         talk = Packet("tcp", packet.dst, packet.src, packet.dport, packet.sport, "A", seq=packet.ack, ack=packet.end)
         if "S" in packet.flags:
             return [talk.replace(flags="SA", seq=SERVER_ISN)]
-        if self.open[packet.flow] == "half open":
+        before = self.open[packet.flow]
+        if before == "half open":
             if packet.ack != SERVER_ISN + 1:         # it answers another SYN-ACK than ours
                 return _maybe(packet)
             self.open[packet.flow] = "open"
         if "F" in packet.flags:
             self.open[packet.flow] = "closing"
-            return [talk.replace(flags="FA")]
+            # A FIN that completes the handshake is confirmed before any program has accepted the connection.
+            return [*([talk] if before == "half open" else []), talk.replace(flags="FA")]
         if self.open[packet.flow] == "closing":
             del self.open[packet.flow]
             return []

@@ -10,7 +10,8 @@ Theory of operation
 
 At each hook (in capitals) netfilter shows the packet to several parties, in the order of their priorities
 (nf_ip_hook_priorities in netfilter_ipv4.h): raw (-300), conntrack (-200), mangle (-150), nat for destinations
-(-100), filter (0), security (50), nat for sources (100), conntrack's confirmation (last). A host without rules has no netfilter at all, no hooks and no conntrack entries: that is a Pod's own
+(-100), filter (0), nat for sources (100), security (150), conntrack's confirmation (last). security is at 50 in
+iptables-legacy and at 150 in iptables-nft, so that at INPUT nat comes first there. A host without rules has no netfilter at all, no hooks and no conntrack entries: that is a Pod's own
 namespace.
 
 What is left out: fragments, IP options, routing by mark, transparent sockets, ICMP redirects (the
@@ -33,7 +34,7 @@ from k8slab.packet import TIME_EXCEEDED, UNKNOWN, UNREACHABLE, Packet
 
 HOOKS = {
     "PREROUTING": ("raw", "conntrack", "mangle", "nat"),
-    "INPUT": ("mangle", "filter", "security", "nat", "confirm"),
+    "INPUT": ("mangle", "filter", "nat", "security", "confirm"),
     "FORWARD": ("mangle", "filter", "security"),
     "OUTPUT": ("raw", "conntrack", "mangle", "nat", "filter", "security"),
     "POSTROUTING": ("mangle", "nat", "confirm"),

@@ -138,6 +138,8 @@ class Lab:
             difference, trace = self._both(action, other, replies)
             if trace:
                 traces.append(trace)
+            if trace and trace.verdict == "UNKNOWN":
+                break                      # what the model cannot tell, it does not know from here on
             if difference:
                 return f"action {number}, {action.what} {action.packet} at {action.host}: {difference}", traces
         return "", traces
@@ -172,8 +174,6 @@ class Lab:
         trace = self._on_the_model(action, packets[1], other)
         replies[action.packet.flow] = [told.reply or _kept(replies, action, 0), trace.reply or _kept(replies, action, 1)]
         after = {name: self.kernel.holder.ask("table", name) for name in self.nodes}
-        if trace.verdict == "UNKNOWN":
-            return "", trace
         return of_kernel(seen, kernel_rules, after).difference(of_model(trace)), trace
 
     def _on_the_kernel(self, action: Action, packet: Packet):
