@@ -18,7 +18,7 @@ def _address(text: str) -> str:
     try:
         return str(ipaddress.IPv4Address(text))
     except ValueError:
-        raise Said(f'Error: inet prefix is expected rather than "{text}".', 1) from None
+        raise Said(f'Error: any valid prefix is expected rather than "{text}".', 1) from None
 
 
 def _get(model: Model, call: Call) -> str:

@@ -15,7 +15,9 @@ def _read(call: Call) -> tuple[ipaddress.IPv4Interface, Interface]:
     said = keywords(call.words, WORDS, "local")
     if "dev" not in said:
         raise Said("Not enough information: \"dev\" argument is required.", 255)
-    found = address(said.get("local", ""))
+    if "local" not in said:
+        raise Said("RTNETLINK answers: Operation not supported")
+    found = address(said["local"])
     return found, find(call.own, said["dev"])
 
 

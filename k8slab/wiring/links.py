@@ -27,8 +27,7 @@ def add(call: Call) -> Network:
     if kind[0] not in ("veth", "bridge"):
         raise CommandError(f"ip link add … type {kind[0]}: the model knows veth and bridge")
     if "name" not in said:
-        raise Said("Not enough information: \"dev\" argument is required." if kind[0] == "bridge" else
-                   "Error: Attribute failed policy validation.", 255)
+        raise CommandError(f"ip link add type {kind[0]}: say a name, as in ip link add NAME type {kind[0]}")
     if kind[0] == "bridge":
         network, _ = _new(call, call.network, said, "bridge")
         return network
@@ -80,7 +79,7 @@ def set_(call: Call) -> Network:
     """`ip link set X` with any of up, down, master B, nomaster, netns NS, address MAC and name NEW."""
     said = keywords(call.words, SET, "dev", ("up", "down", "nomaster"))
     if "dev" not in said:
-        raise Said("Not enough of information: \"dev\" argument is required.", 255)
+        raise Said("Not enough information: \"dev\" argument is required.", 255)
     network, name = call.network, said["dev"]
     own = find(call.own, name)
     if "netns" in said:
@@ -104,10 +103,9 @@ def _enslave(network: Network, host: str, name: str, bridge: str) -> Network:
         if master is None:
             raise Said(f'Error: argument "{bridge}" is wrong: Device does not exist\n', 255)
         if master.kind != "bridge":
-            raise Said("Error: Device does not allow enslaving to a bridge." if own.kind == "bridge" else
-                       "RTNETLINK answers: Operation not supported")
+            raise Said("RTNETLINK answers: Operation not supported")
         if own.kind != "veth":
-            raise Said("RTNETLINK answers: Too many levels of symbolic links" if own.kind == "bridge" else
+            raise Said("Error: Can not enslave a bridge to a bridge." if own.kind == "bridge" else
                        "RTNETLINK answers: Invalid argument")
     return _bridges(put(network, host, name, replace(own, master=bridge)), host, own.master)
 
@@ -131,7 +129,7 @@ def switch_off(network: Network, host: str, name: str) -> Network:
 def _move(call: Call, own: Interface, target: str) -> Network:
     """To another namespace: the interface arrives down and without addresses, with its number if that is free."""
     if own.kind != "veth":
-        raise Said("RTNETLINK answers: Invalid argument")
+        raise Said("Error: The interface netns is immutable.")
     if target == call.host:
         return call.network
     far = call.network.host(target)

@@ -99,16 +99,17 @@ def _state(call: Call, own: Interface) -> str:
         return "UNKNOWN"
     if carrier(call.network, call.host, own.name):
         return "UP"
-    ends = call.network.ends(call.host, own.name)
-    # A device over another one of its own namespace whose lower one is down says so (default_operstate, iflink).
-    return "LOWERLAYERDOWN" if own.kind == "veth" and ends and _lower(call, own) else "DOWN"
+    return "LOWERLAYERDOWN" if own.kind == "veth" and _lower_is_down(call, own) else "DOWN"
 
 
-def _lower(call: Call, own: Interface) -> bool:
-    """Whether the kernel finds the peer by its number in the same namespace."""
-    host, name = call.network.ends(call.host, own.name)[0]
-    number = call.network.host(host).index(name)
-    return host == call.host and number != call.own.index(own.name)
+def _lower_is_down(call: Call, own: Interface) -> bool:
+    """What default_operstate (link_watch.c) asks: whether the interface that has the peer's number is without carrier.
+
+    It looks in its own namespace, so that of a peer elsewhere it sees nothing, or another interface of that number.
+    """
+    numbers = {call.network.host(host).index(name) for host, name in call.network.ends(call.host, own.name)[:1]}
+    beside = [i.name for i in (call.own.lo, *call.own.interfaces) if call.own.index(i.name) in numbers]
+    return any(name != own.name and not carrier(call.network, call.host, name) for name in beside)
 
 
 def _namespace(call: Call, own: Interface) -> str:
