@@ -46,7 +46,7 @@ MASKS: dict[str, tuple[tuple[re.Pattern[str], str], ...]] = {
            (re.compile(r"\b(STALE|DELAY|PROBE) $", re.M), "REACHABLE ")),
 }
 # Listings whose lines come in no order of their own: a kernel's hash tables, a directory.
-UNORDERED = re.compile(r"conntrack .*(-L|--dump|-D|--delete)|ip (-\S+ \S+ )*(n|neigh\w*)( |$)|ip (-\S+ \S+ )*netns( l\w*)?$")
+UNORDERED = re.compile(r"conntrack .*(-L|--dump|-D|--delete)|ip (-\S+ \S+ )*((n|neigh\w*)( |$)|netns( l\w*)?$)")
 
 _newest: weakref.ref[Lab] | None = None
 

@@ -137,7 +137,7 @@ def _switch_on(network: Network, host: str, name: str) -> Network:
 
 
 def _looked(network: Network) -> Network:
-    """Note which bridges have looked at their ports: those that have one that is connected (br_port_state_selection)."""
+    """Note which bridges have looked at their ports: those with one that is connected (br_port_state_selection)."""
     for host in network.hosts:
         for bridge in host.interfaces:
             if bridge.kind == "bridge" and not bridge.looked and bridge.up and any(

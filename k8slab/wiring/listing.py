@@ -47,12 +47,13 @@ def _address(call: Call, own: Interface) -> str:
     lines = _link(call, own, "")
     for text in _held(own):
         second = "" if primary(own, text) == text else " secondary"
-        lines += f"    inet {text} scope {_scope(own, text)}{second} {own.name}\n       valid_lft forever preferred_lft forever\n"
+        lines += f"    inet {text} scope {_scope(own, text)}{second} {own.name}\n"
+        lines += "       valid_lft forever preferred_lft forever\n"
     return lines
 
 
 def _held(own: Interface) -> list[str]:
-    """The addresses in the kernel's order (inet_insert_ifa): the first of each subnet before the others, host's first."""
+    """The addresses in the kernel's order (inet_insert_ifa): the first of each subnet before the others."""
     return sorted(own.addresses, key=lambda text: (primary(own, text) != text, _scope(own, text) != "host"))
 
 

@@ -41,7 +41,7 @@ def outputs(commands: list[str], python: str) -> list[str]:
         words = command.split()
         if words[0] == "serve":
             lines.append(f"ip netns exec {words[1]} {python} -c '{SERVER}' {words[1]} {words[2]} 2>/run/up & "
-                         f"servers=\"$servers $!\"; while ! grep -q ready /run/up; do sleep 0.05; done")
+                         f"servers=\"$servers $!\"; while ! grep -qs ready /run/up; do sleep 0.05; done")
         else:
             lines.append("sleep 1.2" if command == "settle" else f"{command} 2>&1")
         if words[:3] == ["ip", "netns", "add"] and len(words) == 4:
