@@ -1,8 +1,8 @@
 """The programs on a host: what answers a packet that has reached it, and what a client says next.
 
 Servers are as plain as can be: whoever connects and asks is told which host answers, and
-which address it saw the question come from; who asks in HTTP is told in HTTP. A closed TCP port answers with RST, a closed UDP
-port with an ICMP error, a ping with its echo (RFC 9293, RFC 1122).
+which address it saw the question come from; who asks in HTTP is told in HTTP. A closed TCP port answers
+with RST, a closed UDP port with an ICMP error, a ping with its echo (RFC 9293, RFC 1122).
 
 A client is a conversation that is open from this host: its SYN was sent, and it knows what to
 say to each answer. A packet for a port where neither a server nor a client waits is refused.
