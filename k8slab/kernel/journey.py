@@ -162,7 +162,7 @@ class Telling:
         if refusal and packet.is_icmp_error:
             packet = refusal.answer             # as it was made: no capture shows what it quoted then
         stack.note(kind, Skb(packet, stay.leg), why)
-        return stack.send(packet, stay.leg, refusal.skb if refusal else None)
+        return stack.send(packet, stay.leg, refusal.skb if refusal else None, answers=kind == "ANSWER")
 
     def _as_made(self, stay: Stay) -> Packet | None:
         """The packet before any rule of its host read it."""

@@ -54,7 +54,7 @@ class Journey:
     def _emit(self, stack: Stack, packet: Packet, kind: str, why: str, about: Skb | None = None) -> None:
         leg = self.journal.next_leg()
         stack.note(kind, Skb(packet, leg), why)
-        self._settle(stack, stack.send(packet, leg, about))
+        self._settle(stack, stack.send(packet, leg, about, answers=kind == "ANSWER"))
 
     def _settle(self, stack: Stack, fate: Fate) -> None:
         """See to it that what became of a packet on one host is carried on by the next."""

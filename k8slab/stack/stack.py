@@ -131,9 +131,12 @@ class Stack:
         self.note("FORWARD", skb, f"this host forwards it: TTL {before.ttl} becomes {skb.packet.ttl}", before=before)
         return self._hook("FORWARD", skb) or self._output(skb, decision)
 
-    def send(self, packet: Packet, leg: int, about: Skb | None = None) -> Fate:
-        """A program here, or the kernel itself, sends a packet. `about`: the packet that it refuses, if it does."""
-        skb = Skb(packet, leg)
+    def send(self, packet: Packet, leg: int, about: Skb | None = None, *, answers: bool = False) -> Fate:
+        """A program here, or the kernel itself, sends a packet. `about`: the packet that it refuses, if it does.
+
+        `answers`: it is sent because of another packet, and not because a program wants to.
+        """
+        skb = Skb(packet, leg, icmp_answer=answers and packet.proto == "icmp")
         decision = self.routes.look_up(packet.dst)
         if decision.kind in TO_MANY:
             return Fate("unknown", skb, reason=f"{self.name}: {decision.why}: the model follows packets for one host")
@@ -199,6 +202,8 @@ class Stack:
     def _ended(self, ended: Ended, skb: Skb) -> Fate:
         if ended.verdict == "REJECT":
             answer = rejection(skb.packet, ended.rule, self._source_of_error(skb.packet))
+            if skb.icmp_answer and answer and answer.proto == "icmp":
+                answer = None        # the kernel's ICMP is busy with the packet itself (icmp_xmit_lock): it says nothing
             if answer and answer.proto == "tcp":
                 self.netfilter.rejected(skb)
             return Fate("reject", skb, reason=f"{self.name}: {ended.why}", answer=answer)

@@ -139,7 +139,7 @@ class Lab:
             difference, trace = self._both(action, other, replies)
             if trace:
                 traces.append(trace)
-            if trace and trace.verdict == "UNKNOWN":
+            if trace and any(step.verdict == "UNKNOWN" for step in trace.steps):
                 break                      # what the model cannot tell, it does not know from here on
             if difference:
                 return f"action {number}, {action.what} {action.packet} at {action.host}: {difference}", traces

@@ -61,7 +61,7 @@ def _one(found: Found, lab: Lab, seed: int, number: int, model: type[Model], sma
     difference, traces = lab.attempt(one, model)
     found.cases += 1
     found.packets += len(traces)
-    found.unknown += sum(trace.verdict == "UNKNOWN" for trace in traces)
+    found.unknown += sum(any(s.verdict == "UNKNOWN" for s in trace.steps) for trace in traces)
     found.counts += count(traces)
     if difference.startswith("refused"):
         found.refused += 1
