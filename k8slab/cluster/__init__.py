@@ -1,0 +1,1 @@
+"""The cluster behind the rules: API objects, their store, the controllers of the `kubernetes` Service, kubectl."""
