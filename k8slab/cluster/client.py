@@ -12,6 +12,7 @@ from k8slab.cluster.log import Log
 from k8slab.cluster.patching import patched
 from k8slab.cluster.plain import name_of, namespace_of
 from k8slab.cluster.registry import Event, Registry
+from k8slab.cluster.schema import without_unknown
 
 RETRY = 1.0  # seconds until a client that was refused tries again (client-go's first back-off is between 0.8 and 1.6)
 
@@ -59,11 +60,11 @@ class Client:
         path = kind.path(namespace, name_of(obj)) + ("/status" if status else "")
         return self._ask("PUT", path, lambda one: one.update(obj, kind, namespace, status))
 
-    def patch(self, patch: object, how: str, kind: Kind, namespace: str, name: str) -> dict:
-        """Change an object by a patch: `how` is strategic, merge or json."""
-        def change(one: Registry) -> dict:
-            new = patched(one.get(kind, namespace, name), patch, how)
-            return one.update(new, kind, namespace)
+    def patch(self, patch: object, how: str, kind: Kind, namespace: str, name: str) -> tuple[dict, list[str]]:
+        """Change an object by a patch (`how` is strategic, merge or json); and the fields in it that there are not."""
+        def change(one: Registry) -> tuple[dict, list[str]]:
+            new, unknown = without_unknown(patched(one.get(kind, namespace, name), patch, how), kind)
+            return one.update(new, kind, namespace), unknown
         return self._ask("PATCH", kind.path(namespace, name), change)
 
     def delete(self, kind: Kind, namespace: str, name: str, grace: int | None = None) -> dict:
@@ -148,6 +149,10 @@ class Follow:
         except Refused:
             self._client.clock.after(RETRY, self._start)
             return
+        # Later in this moment, and before any change: whoever follows has by then kept what was returned.
+        self._client.clock.after(0, lambda: self._first(items))
+
+    def _first(self, items: list[dict]) -> None:
         self.synced = True
         for obj in items:
             self._hear(Event("ADDED", obj))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 
-from k8slab.cluster.plain import dig
+from k8slab.cluster.plain import dig, suffix
 
 AFFINITY_SECONDS = 10800
+MOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+TOKEN_SECONDS = 3607
 OUTSIDE = ("NodePort", "LoadBalancer")
 PORTLESS = "ExternalName"
 
@@ -88,6 +91,32 @@ def _pod(obj: dict) -> None:
         for port in container.get("ports") or []:
             port.setdefault("protocol", "TCP")
     obj.setdefault("status", {}).setdefault("phase", "Pending")
+
+
+def admit(obj: dict, rng: Random) -> None:
+    """What admission adds to a new Pod: its priority, tolerations, and the mount of its service account's files.
+
+    A mirror of a static Pod gets no such mount: kubelet has started it already, without having asked.
+    """
+    if obj["kind"] != "Pod":
+        return
+    spec = obj.setdefault("spec", {})
+    spec.setdefault("priority", 0)
+    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+    for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
+        spec.setdefault("tolerations", []).append(
+            {"effect": "NoExecute", "key": key, "operator": "Exists", "tolerationSeconds": 300})
+    mirror = "kubernetes.io/config.mirror" in (obj["metadata"].get("annotations") or {})
+    if mirror or spec.get("automountServiceAccountToken") is False:
+        return
+    name = f"kube-api-access-{suffix(rng)}"
+    files = [{"serviceAccountToken": {"expirationSeconds": TOKEN_SECONDS, "path": "token"}},
+             {"configMap": {"items": [{"key": "ca.crt", "path": "ca.crt"}], "name": "kube-root-ca.crt"}},
+             {"downwardAPI": {"items": [{"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"},
+                                         "path": "namespace"}]}}]
+    spec.setdefault("volumes", []).append({"name": name, "projected": {"defaultMode": 420, "sources": files}})
+    for container in spec.get("containers") or []:
+        container.setdefault("volumeMounts", []).append({"mountPath": MOUNT, "name": name, "readOnly": True})
 
 
 def _namespace(obj: dict) -> None:

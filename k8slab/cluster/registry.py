@@ -8,14 +8,16 @@ from random import Random
 
 from k8slab.cluster import errors
 from k8slab.cluster.clock import Clock
-from k8slab.cluster.defaults import set_defaults
+from k8slab.cluster.defaults import admit, set_defaults
 from k8slab.cluster.kinds import BY_KIND, ENDPOINTS, NAMESPACE, SERVICE, Kind
 from k8slab.cluster.log import Log
 from k8slab.cluster.plain import copied, dig, name_of, namespace_of, new_uid, suffix, without
+from k8slab.cluster.schema import decode
 from k8slab.cluster.services import Addresses
 from k8slab.cluster.store import Change, Clash, Compacted, Entry, Store
 from k8slab.cluster.validate import problems_of
 
+EVENT_TTL = 3600.0  # seconds that an Event is kept (--event-ttl)
 # What the namespace controller and admission keep (kubernetes, NamespaceLifecycle).
 IMMORTAL = ("default", "kube-public", "kube-system")
 
@@ -52,12 +54,18 @@ class Registry:
         return self._out(entry) if entry else None
 
     def list(self, kind: Kind, namespace: str = "") -> tuple[list[dict], int]:
-        """All objects of a kind, from the server's watch cache, and the revision at which they were so."""
-        return [self._out(entry) for entry in self.store.range(kind.key(namespace))], self.store.revision
+        """All objects of a kind, from the server's watch cache, and the revision at which they were so.
+
+        There are none of a kind that this cluster does not store.
+        """
+        entries = self.store.range(kind.key(namespace)) if kind.prefix else []
+        return [self._out(entry) for entry in entries], self.store.revision
 
     def create(self, obj: dict, kind: Kind, namespace: str = "") -> dict:
         """Store a new object; what was stored."""
+        decode(obj, kind)
         obj, meta = self._new(obj, kind, namespace)
+        admit(obj, self._rng)
         set_defaults(obj)
         if problems := problems_of(obj):
             raise errors.invalid(kind, meta["name"], problems)
@@ -100,6 +108,7 @@ class Registry:
 
     def update(self, obj: dict, kind: Kind, namespace: str = "", status: bool = False) -> dict:
         """Replace an object, or with `status` its status alone; a resourceVersion in it must be the present one."""
+        decode(obj, kind)
         entry = self._entry(kind, namespace, name_of(obj))
         old = entry.value
         asked = dig(obj, "metadata", "resourceVersion")
@@ -204,7 +213,7 @@ class Registry:
 
     def _put(self, key: str, obj: dict, expected: int) -> dict:
         try:
-            entry = self.store.put(key, obj, expected)
+            entry = self.store.put(key, obj, expected, EVENT_TTL if obj["kind"] == "Event" else None)
         except Clash:
             raise errors.conflict(BY_KIND[obj["kind"]], name_of(obj)) from None
         self._etcd("put", key)

@@ -41,6 +41,7 @@ class Printed:
 
     def __init__(self) -> None:
         self.parts: list[tuple[str, str]] = []
+        self._last: list[tuple[str, str]] = []
         self.status = 0
 
     def out(self, text: str) -> None:
@@ -52,8 +53,8 @@ class Printed:
         self.parts.append(("err", line + "\n"))
 
     def fail(self, line: str) -> None:
-        """Print a line to standard error, and end with status 1."""
-        self.err(line)
+        """Tell an error, when all else has been printed, and end with status 1: kubectl goes on and gathers them."""
+        self._last.append(("err", line + "\n"))
         self.status = 1
 
     def warn(self, text: str) -> None:
@@ -63,4 +64,4 @@ class Printed:
 
     def answer(self) -> Answer:
         """All of it."""
-        return Answer(tuple(part for part in self.parts if part[1]), self.status)
+        return Answer(tuple(part for part in self.parts + self._last if part[1]), self.status)
