@@ -1,4 +1,4 @@
-"""A client of the API: kubectl, kube-proxy, kubelet, the controllers. Each request goes to one API server and is noted."""
+"""Clients of the API: kubectl, kube-proxy, kubelet, controllers. Each request goes to one server and is noted."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class Watch:
 
 
 class Follow:
-    """A copy of all objects of a kind that follows them: what client-go calls an informer. `items`: by (namespace, name).
+    """A copy of all objects of a kind that follows them: an informer. `items`: by (namespace, name).
 
     `synced` is false until the first list has come; while no API server answers it is asked for again each second.
     """

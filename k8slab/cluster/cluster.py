@@ -39,8 +39,8 @@ class Cluster:
     """A control plane at work. `api_servers`: how many, each on a node of its own whose name begins with k8smaster.
 
     `nodes`: name to address, those of the lab unless given; the n-th has Pods from 10.244.n.0/24. `dns`: with the
-    Service kube-dns and its Pods. `kubelets`: without them it is a bare control plane, and a Node only an object. `seed`:
-    what chance is drawn from. `ready_after`: seconds that an API server takes to become ready.
+    Service kube-dns and its Pods. `kubelets`: without them a bare control plane, where a Node is only an object.
+    `seed`: what chance is drawn from. `ready_after`: seconds that an API server takes to become ready.
 
     >>> Cluster().kubectl("get svc kubernetes -n default -o name")
     service/kubernetes
@@ -211,7 +211,7 @@ class Cluster:
         return kubectl(self.client("kubectl"), words, watch=call)
 
     def watch(self, command: str | Sequence[str]) -> Watching:
-        """Begin `kubectl get … -w`, which prints as the clock moves on; `text` is what it printed, `close()` ends it."""
+        """Begin `kubectl get … -w`, which prints as the clock moves on: `text` is what it has, `close()` ends it."""
         words, _ = _piped(command)
         return watching(self.client("kubectl"), [one for one in words if one not in ("-w", "--watch")])
 

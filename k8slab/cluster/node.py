@@ -200,9 +200,9 @@ class Kubelet:
 
     def _container(self, spec: Mapping, index: int, up: bool, ready: bool, static: bool) -> dict:
         restarts = self._restarts if static else 0
-        state = {"running": {"startedAt": self._clock.stamp()}} if up else {
-            "terminated": {"exitCode": 137, "reason": "Error", "finishedAt": self._ended}}
-        last = {"terminated": {"exitCode": 137, "reason": "Error", "finishedAt": self._ended}} if restarts and up else {}
+        killed = {"terminated": {"exitCode": 137, "reason": "Error", "finishedAt": self._ended}}
+        state = {"running": {"startedAt": self._clock.stamp()}} if up else killed
+        last = killed if restarts and up else {}
         digest = hashlib.sha256(f"{self.node}/{spec['name']}/{index}/{restarts}".encode()).hexdigest()
         return {"containerID": f"containerd://{digest}", "image": spec["image"], "imageID": "", "lastState": last,
                 "name": spec["name"], "ready": ready, "restartCount": restarts, "started": up, "state": state}

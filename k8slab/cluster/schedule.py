@@ -67,8 +67,8 @@ class Housekeeper:
                         self._drop(kind, name, name_of(one))
             self._client.remove(NAMESPACE, "", name)
             return
-        for kind, obj in ((SERVICE_ACCOUNT, {"metadata": {"name": "default"}}),
-                          (CONFIG_MAP, {"metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": self._authority}})):
+        authority = {"metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": self._authority}}
+        for kind, obj in ((SERVICE_ACCOUNT, {"metadata": {"name": "default"}}), (CONFIG_MAP, authority)):
             if self._client.find(kind, name, name_of(obj)) is None:
                 self._client.create({"kind": kind.kind, **obj}, kind, name)
 

@@ -39,7 +39,8 @@ def _requirement(word: str, text: str) -> Test:
     if found := _THERE.match(word):
         key, wanted = found["key"], not found["no"]
         return lambda labels: (key in labels) == wanted
-    raise bad_request(f'unable to parse requirement: found "{word}", expected: in, notin, =, ==, !=, gt, lt in "{text}"')
+    raise bad_request(f'unable to parse requirement: found "{word}", expected: in, notin, =, ==, !=, gt, lt in '
+                      f'"{text}"')
 
 
 def matches(selector: Mapping[str, str], labels: Mapping[str, str] | None) -> bool:

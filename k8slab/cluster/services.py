@@ -93,7 +93,8 @@ class Addresses:
             asked = port.get("nodePort")
             if asked and (asked not in NODE_PORTS or asked in taken):
                 said = PORT_TAKEN if asked in NODE_PORTS else PORT_RANGE
-                raise errors.invalid(SERVICE, name_of(service), [w.wrong(f"spec.ports[{number}].nodePort", asked, said)])
+                raise errors.invalid(SERVICE, name_of(service), [
+                    w.wrong(f"spec.ports[{number}].nodePort", asked, said)])
             port["nodePort"] = asked or next_node_port(taken, self._rng)
             taken.add(port["nodePort"])
 

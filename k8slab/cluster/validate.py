@@ -19,9 +19,8 @@ MOST_ENDPOINTS, MOST_PORTS = 1000, 20000
 def problems_of(obj: Mapping, old: Mapping | None = None) -> list[Problem]:
     """What is wrong with an object, with defaults already set; `old`: what it would replace.
 
-    >>> service = {"kind": "Service", "metadata": {"name": "web"}, "spec": {"type": "ClusterIP"}}
-    >>> [str(one) for one in problems_of(service)]
-    ['spec.ports: Required value']
+    >>> print(*problems_of({"kind": "ServiceCIDR", "metadata": {"name": "more"}}))
+    spec.cidrs: Required value: at least one CIDR required
     """
     found = _metadata(obj)
     if check := CHECKS.get(obj["kind"]):

@@ -86,7 +86,7 @@ def name_problems(field: str, value: object, form: str) -> list[Problem]:
     """What is wrong with a name of a form of FORMS.
 
     >>> [str(one)[:52] for one in name_problems("metadata.name", "Web", "label-1035")]
-    ['metadata.name: Invalid value: "Web": a DNS-1035 label']
+    ['metadata.name: Invalid value: "Web": a DNS-1035 labe']
     """
     expression, length, said = FORMS[form]
     text = str(value)

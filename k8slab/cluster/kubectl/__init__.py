@@ -61,7 +61,8 @@ def _line(words: Sequence[str]) -> Line:
 def _unknown(word: str) -> str:
     """What is said of a word that is no command: the real one's suggestions, or that it is a command elsewhere."""
     if not word or word in OTHERS:
-        return f"error: this kubectl knows {', '.join(COMMANDS)}" + (f"; {word} is the real one's alone" if word else "")
+        more = f"; {word} is the real one's alone" if word else ""
+        return f"error: this kubectl knows {', '.join(COMMANDS)}{more}"
     alike = [one for one in sorted([*COMMANDS, *OTHERS]) if one.startswith(word) or _distance(word, one) <= 2]
     more = "\n\nDid you mean this?\n" + "".join(f"\t{one}\n" for one in alike) if alike else ""
     return f'error: unknown command "{word}" for "kubectl"{more}'.removesuffix("\n")

@@ -187,7 +187,8 @@ def patch(client: Client, line: Line, given: Mapping[str, str], printed: Printed
     try:
         asked = yaml.safe_load(line.value("patch"))
     except yaml.YAMLError as error:
-        raise Usage(f'error: unable to parse "{line.value("patch")}": yaml: {getattr(error, "problem", error)}') from None
+        said = getattr(error, "problem", error)
+        raise Usage(f'error: unable to parse "{line.value("patch")}": yaml: {said}') from None
     for one in targets(line):
         if not one.name:
             raise Usage("error: resource name may not be empty")

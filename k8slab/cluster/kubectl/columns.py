@@ -132,8 +132,8 @@ def _event(obj: Mapping, clock: Clock) -> list[str]:
     last = age(clock.since(obj.get("lastTimestamp")))
     if obj.get("count", 1) > 1:
         last += f" (x{obj['count']} over {age(clock.since(obj.get('firstTimestamp')))})"
-    return [last, obj.get("type", ""), obj.get("reason", ""), f"{about.get('kind', '').lower()}/{about.get('name', '')}",
-            obj.get("message", "").strip()]
+    name = f"{about.get('kind', '').lower()}/{about.get('name', '')}"
+    return [last, obj.get("type", ""), obj.get("reason", ""), name, obj.get("message", "").strip()]
 
 
 def _parent(obj: Mapping, clock: Clock) -> list[str]:

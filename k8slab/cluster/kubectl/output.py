@@ -89,7 +89,7 @@ def printer(output: str, headings: bool = True) -> Callable[[Sequence[Mapping], 
     if word == "name" and not equals:
         return lambda objects, single: "".join(f"{named(one)}\n" for one in objects)
     if word in ("jsonpath", "custom-columns") and not template:
-        raise BadOutput(f"error: template format specified but no template given" if word == "jsonpath" else
+        raise BadOutput("error: template format specified but no template given" if word == "jsonpath" else
                         "error: custom-columns format specified but no custom columns given")
     if word == "jsonpath":
         return lambda objects, single: _by_path(template, objects[0] if single else as_list(objects))

@@ -16,6 +16,9 @@ ALL = (POD, SERVICE)  # what `all` means, as far as this cluster knows
 NO_KIND = ('You must specify the type of resource to get. Use "kubectl api-resources" for a complete list of supported '
            "resources.\n\nerror: Required resource not specified.\nUse \"kubectl explain <resource>\" for a detailed "
            "description of that resource (e.g. kubectl explain pods).\nSee 'kubectl get -h' for help and examples")
+NO_RESOURCE = "error: You must provide one or more resources by argument or filename."
+NOTHING = {"get": NO_KIND, "describe": 'error: You must specify the type of resource to describe. Use "kubectl '
+                                       'api-resources" for a complete list of supported resources.'}
 SLASHES = ("there is no need to specify a resource type as a separate argument when passing arguments in resource/name "
            "form (e.g. 'kubectl get resource/<resource_name>' instead of 'kubectl get resource resource/"
            "<resource_name>'")
@@ -39,10 +42,7 @@ def targets(line: Line) -> list[Target]:
     """
     words = line.words
     if not words:
-        raise Usage(NO_KIND if line.command == "get" else
-                    "error: You must provide one or more resources by argument or filename." if line.command != "describe"
-                    else "error: You must specify the type of resource to describe. Use \"kubectl api-resources\" for a "
-                    "complete list of supported resources.")
+        raise Usage(NOTHING.get(line.command, NO_RESOURCE))
     if any("/" in word for word in words):
         found = [_slashed(word) for word in words]
     else:
@@ -72,7 +72,7 @@ def _slashed(word: str) -> Target:
         raise Usage(f"error: {SLASHES}")
     if not kind or not name or "/" in name:
         raise Usage("error: arguments in resource/name form may not have more than one slash" if "/" in name else
-                    f"error: arguments in resource/name form must have a single resource and name")
+                    "error: arguments in resource/name form must have a single resource and name")
     return Target(_kinds(kind)[0], name)
 
 
@@ -120,8 +120,8 @@ def namespace_in(line: Line, kind: Kind, obj: Mapping) -> str:
     if not kind.namespaced:
         return ""
     if own and asked and own != asked:
-        raise Usage(f'error: the namespace from the provided object "{own}" does not match the namespace "{asked}". You '
-                    f"must pass '--namespace={own}' to perform this operation.")
+        raise Usage(f'error: the namespace from the provided object "{own}" does not match the namespace "{asked}". '
+                    f"You must pass '--namespace={own}' to perform this operation.")
     return own or asked or "default"
 
 
