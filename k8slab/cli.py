@@ -1,4 +1,4 @@
-"""The command line: `k8slab trace`, `k8slab demo` and `k8slab render`.
+"""The command line: `k8slab trace`, `k8slab demo`, `k8slab render` and `k8slab kubectl`.
 
 Exit status: 0 when the question was answered, whatever the verdict; 1 when the input is wrong, with
 one line that says where and what would be right; 2 for a wrong command line.
@@ -15,6 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from k8slab import iptables
+from k8slab.cluster.command import add_kubectl
 from k8slab.errors import Told
 from k8slab.iptables import Ruleset
 from k8slab.lab import DATAPLANES, Lab
@@ -37,7 +38,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = build_parser()
     options = parser.parse_args(words)
     try:
-        options.run(options)
+        status = options.run(options)
         sys.stdout.flush()
     except (Told, OSError) as error:
         if isinstance(error, BrokenPipeError):     # `| head` has read enough
@@ -47,7 +48,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return 1
     except Wrong as error:
         parser.exit(2, f"k8slab: {error}\n")
-    return 0
+    return status or 0
 
 
 def _sentence(error: Exception) -> str:
@@ -64,6 +65,9 @@ def build_parser() -> argparse.ArgumentParser:
                                    description="Say where a packet goes through the rules of one node, and why."))
     add_render(commands.add_parser("render", help="what kube-proxy writes for a cluster's objects",
                                    description="Write what kube-proxy writes on one node for a cluster's Services."))
+    # Whatever follows is kubectl's own command line: no character begins a flag of ours.
+    add_kubectl(commands.add_parser("kubectl", prefix_chars="\0", add_help=False,
+                                    help="what kubectl prints against the lab's control plane"))
     demo = commands.add_parser("demo", help="the article's packet, there and back, step by step")
     demo.add_argument("--dataplane", choices=DATAPLANES, default="auto", help="what carries the packet")
     demo.set_defaults(run=run_demo)

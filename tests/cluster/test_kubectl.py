@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from k8slab.cli import main
 from k8slab.cluster import Cluster
 from k8slab.cluster.kubectl.jsonpath import rendered
 from k8slab.cluster.kubectl.output import as_yaml
@@ -158,3 +160,21 @@ def test_describe_says_what_happened_to_a_pod(cluster: Cluster) -> None:
     assert "Successfully assigned default/api to worker1" in text
     assert text.index("Scheduled") < text.index("Started  ")
     assert "kube-apiserver" in str(cluster.kubectl("describe node k8smaster"))
+
+
+def test_in_a_shell(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Whatever follows `k8slab kubectl` is kubectl's, flags first or last; files are the shell's."""
+    assert main(["kubectl", "-n", "default", "get", "svc", "kubernetes", "-o", "name"]) == 0
+    assert capsys.readouterr() == ("service/kubernetes\n", "")
+    assert main(["kubectl", "get", "svc", "nosuch"]) == 1
+    assert capsys.readouterr() == ("", 'Error from server (NotFound): services "nosuch" not found\n')
+    file = tmp_path / "web.yaml"
+    file.write_text(WEB)
+    assert main(["kubectl", "apply", "-f", str(file)]) == 0
+    assert capsys.readouterr().out == "service/web created\n"
+
+
+def test_yaml_moments_stay_text(cluster: Cluster) -> None:
+    text = ("{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: a}, spec: {holderIdentity: b, renewTime: "
+            "2026-01-01T00:00:00.000000Z}}")
+    assert str(cluster.kubectl("create -f -", stdin=text)) == "lease.coordination.k8s.io/a created"

@@ -80,8 +80,8 @@ OBJECTS = [
      'error: resource mapping not found for name: "a" namespace: "" from "STDIN": no matches for kind "Service" in '
      'version "v2"\nensure CRDs are installed first'),
     ("{kind: Service}", 'error: unable to decode "STDIN": Object \'apiVersion\' is missing in \'{"kind": "Service"}\''),
-    ("a: [", "error: error parsing STDIN: error converting YAML to JSON: yaml: line 1: expected the node content, but "
-     "found '<stream end>'"),
+    ("a: [", "error: error parsing STDIN: error converting YAML to JSON: yaml: line 1: did not find expected "
+     "node content"),
 ]
 COMMANDS = [
     ("get", 'You must specify the type of resource to get. Use "kubectl api-resources" for a complete list of supported '

@@ -12,6 +12,16 @@ from k8slab.cluster.kinds import POD, SERVICE, Kind, UnknownKind, find_kind
 from k8slab.cluster.kubectl.flags import Line, Usage
 from k8slab.cluster.plain import namespace_of
 
+TIMESTAMP = "tag:yaml.org,2002:timestamp"
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    """YAML as the API takes it: a moment is text. The C parser is ten times as fast, where PyYAML has it."""
+
+    yaml_implicit_resolvers = {letter: [one for one in known if one[0] != TIMESTAMP] for letter, known in
+                               yaml.SafeLoader.yaml_implicit_resolvers.items()}
+
+
 ALL = (POD, SERVICE)  # what `all` means, as far as this cluster knows
 NO_KIND = ('You must specify the type of resource to get. Use "kubectl api-resources" for a complete list of supported '
            "resources.\n\nerror: Required resource not specified.\nUse \"kubectl explain <resource>\" for a detailed "
@@ -84,7 +94,7 @@ def namespace_for(line: Line, kind: Kind) -> str:
 def documents(text: str) -> Iterator[dict]:
     """The objects in YAML or JSON text, those of a List one by one; raises Usage where it cannot be read."""
     try:
-        found = [one for one in yaml.safe_load_all(text) if one is not None]
+        found = [one for one in yaml.load_all(text, _Loader) if one is not None]
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         at = f"line {mark.line + 1}: " if mark else ""
