@@ -37,9 +37,9 @@ class MasterLeases:
         self._store, self._log, self._name = store, log, name
 
     def addresses(self) -> list[str]:
-        """The addresses that have a lease, in the order of bytes: `10.0.0.10` comes before `10.0.0.9`."""
+        """The addresses that have a lease, in the order of keys, by bytes: `10.0.0.10` comes before `10.0.0.9`."""
         self._note("range", LEASES)
-        return sorted(entry.value["ip"] for entry in self._store.range(LEASES))
+        return [entry.value["ip"] for entry in self._store.range(LEASES)]
 
     def refresh(self, address: str) -> None:
         """Write the lease anew; `generation` changes, since etcd would not write what has not changed."""

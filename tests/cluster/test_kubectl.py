@@ -116,10 +116,11 @@ def test_a_watch_for_some_seconds(cluster: Cluster) -> None:
 
 def test_apply_creates_changes_takes_away_and_leaves_alone(cluster: Cluster) -> None:
     said = [str(cluster.kubectl("apply -f -", stdin=text)) for text in (
-        WEB, WEB, WEB.replace(", {name: more, port: 81}", "").replace("8080", "8081"))]
+        WEB, WEB, WEB.replace(", {name: more, port: 81}", "").replace("8080", "8081").replace(", labels: {app: web}", ""))]
     assert said == ["service/web created", "service/web unchanged", "service/web configured"]
     ports = cluster.kubectl("get svc web -o jsonpath={.spec.ports}").out
     assert json.loads(ports) == [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": 8081}]
+    assert cluster.kubectl("get svc -l app").out == ""
     assert "last-applied" not in str(cluster.kubectl("describe svc web"))
 
 

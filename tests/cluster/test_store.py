@@ -147,3 +147,19 @@ def test_followers_hear_on_when_a_server_is_back() -> None:
     first.start()
     cluster.advance(2)
     assert heard == ["ADDED"] * 4
+
+
+def test_what_was_not_told_before_the_servers_died_is_told_when_one_is_back() -> None:
+    cluster = Cluster(dns=False)
+    server = cluster.api_servers["k8smaster"]
+    heard: list[str] = []
+    cluster.subscribe("cm", lambda event: heard.append(event.obj["metadata"]["name"]))
+    cluster.clock.run()
+    heard.clear()
+    cluster.client("test").create(config("a"), CONFIG_MAP, "default")
+    server.crash()
+    cluster.advance(5)
+    assert heard == []
+    server.start()
+    cluster.advance(1)
+    assert heard == ["a"]

@@ -96,13 +96,19 @@ def documents(text: str) -> Iterator[dict]:
     try:
         found = [one for one in yaml.load_all(text, _Loader) if one is not None]
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        at = f"line {mark.line + 1}: " if mark else ""
-        raise Usage(f"error converting YAML to JSON: yaml: {at}{getattr(error, 'problem', error)}") from None
+        raise Usage(f"error converting YAML to JSON: yaml: {_place(error)}{getattr(error, 'problem', error)}") from None
     for one in found:
         if not isinstance(one, Mapping):
             raise Usage("json: cannot unmarshal into Go value of type map[string]interface {}")
         yield from one.get("items", []) if one.get("kind") == "List" else [dict(one)]
+
+
+def _place(error: yaml.YAMLError) -> str:
+    """`line 3: `, counted as go-yaml counts: from 0, and by one more where the scanner stopped (yaml.go, fail)."""
+    marks = [getattr(error, name, None) for name in ("context_mark", "problem_mark")]
+    line = next((mark.line for mark in marks if mark and mark.line), 0)
+    line += bool(line) and isinstance(error, yaml.scanner.ScannerError)
+    return f"line {line}: " if line else ""
 
 
 def files(line: Line, given: Mapping[str, str]) -> list[tuple[str, dict]]:
