@@ -33,8 +33,8 @@ class ClusterIPs:
     def __init__(self, cidr: str, taken: Callable[[Address], bool]) -> None:
         self.network = ipaddress.IPv4Network(cidr)
         self._taken = taken
-        self.first = self.network[1]
-        self.size = self.network.num_addresses - 2  # without the network's and the broadcast address
+        self.first = self.network[min(1, self.network.num_addresses - 1)]
+        self.size = max(0, self.network.num_addresses - 2)  # without the network's and the broadcast address
         self.band = _band(self.network.num_addresses)
 
     def check(self, address: Address) -> None:
@@ -56,7 +56,7 @@ class ClusterIPs:
         >>> ClusterIPs("10.96.0.0/29", lambda address: False).next(Random(1)) in ipaddress.ip_network("10.96.0.0/29")
         True
         """
-        for low, high in ((self.band, self.size), (0, self.band)):
+        for low, high in ((min(self.band, self.size), self.size), (0, min(self.band, self.size))):
             start = rng.randrange(high - low) if high > low else 0
             for step in range(high - low):
                 address = self.network[1 + low + (start + step) % (high - low)]

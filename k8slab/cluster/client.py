@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from k8slab.cluster.clock import Clock
-from k8slab.cluster.errors import ApiError, Refused
+from k8slab.cluster.errors import ApiError, Refused, bad_request
 from k8slab.cluster.kinds import Kind
 from k8slab.cluster.log import Log
 from k8slab.cluster.patching import patched
@@ -64,6 +64,9 @@ class Client:
         """Change an object by a patch (`how` is strategic, merge or json); and the fields in it that there are not."""
         def change(one: Registry) -> tuple[dict, list[str]]:
             new, unknown = without_unknown(patched(one.get(kind, namespace, name), patch, how), kind)
+            if name_of(new) != name or new.get("kind") != kind.kind:
+                raise bad_request(f"the name of the object ({name_of(new)}) does not match the name on the URL "
+                                  f"({name})")
             return one.update(new, kind, namespace), unknown
         return self._ask("PATCH", kind.path(namespace, name), change)
 

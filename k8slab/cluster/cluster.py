@@ -18,6 +18,7 @@ from k8slab.cluster.kubectl import Answer, Watching, kubectl, watching
 from k8slab.cluster.log import Log
 from k8slab.cluster.node import Kubelet, new_pod
 from k8slab.cluster.proxy import Follower
+from k8slab.cluster.reconcilers import TYPES
 from k8slab.cluster.registry import Event, Registry
 from k8slab.cluster.schedule import Housekeeper, Scheduler
 from k8slab.cluster.server import PORT, ApiServer, Shared
@@ -40,7 +41,8 @@ class Cluster:
 
     `nodes`: name to address, those of the lab unless given; the n-th has Pods from 10.244.n.0/24. `dns`: with the
     Service kube-dns and its Pods. `kubelets`: without them a bare control plane, where a Node is only an object.
-    `seed`: what chance is drawn from. `ready_after`: seconds that an API server takes to become ready.
+    `seed`: what chance is drawn from. `ready_after`: seconds that an API server takes to become ready. `reconciler`:
+    lease, master-count or none, by which the endpoints of `kubernetes` are kept.
 
     >>> Cluster().kubectl("get svc kubernetes -n default -o name")
     service/kubernetes
@@ -49,14 +51,16 @@ class Cluster:
     """
 
     def __init__(self, api_servers: int = 1, *, nodes: Mapping[str, str] | None = None, dns: bool = True,
-                 kubelets: bool = True, seed: int = 0, service_cidr: str = SERVICE_CIDR,
-                 ready_after: float = 2.5) -> None:
+                 kubelets: bool = True, seed: int = 0, service_cidr: str = SERVICE_CIDR, ready_after: float = 2.5,
+                 reconciler: str = "lease") -> None:
         self.nodes = dict(nodes or NODES) | dict(list(FURTHER.items())[:max(0, api_servers - 1)] if not nodes else [])
         self.clock, self.log = Clock(), Log()
         self.store = Store(self.clock)
-        self.shared = Shared(self.clock, self.store, self.log, Random(seed), service_cidr)
+        self.shared = Shared(self.clock, self.store, self.log, Random(seed), service_cidr, reconciler, api_servers)
         self._files: dict[str, str] = {}
         self.api_servers: dict[str, ApiServer] = {}
+        if reconciler not in TYPES:
+            raise ClusterError(f"there is no reconciler {reconciler!r}; there are {', '.join(TYPES)}")
         hosts = [one for one in self.nodes if one.startswith("k8smaster")]
         if not 0 < api_servers <= len(hosts):
             raise ClusterError(f"{api_servers} API servers were asked for: give 1 to {len(hosts)}, one for each node "

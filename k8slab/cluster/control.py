@@ -102,10 +102,10 @@ def reconcile(client: Client, addresses: list[str], port: int, *, stopping: bool
             subsets = [{"addresses": [{"ip": one} for one in addresses], "ports": subsets[0]["ports"]}]
         endpoints["subsets"] = subsets if addresses else []
         endpoints = (client.update if old else client.create)(endpoints, ENDPOINTS, NAMESPACE)
-    _ensure_slice(client, endpoints)
+    ensure_slice(client, endpoints)
 
 
-def _ensure_slice(client: Client, endpoints: dict) -> None:
+def ensure_slice(client: Client, endpoints: dict) -> None:
     """The slice that says the same; written anew where endpoints, ports or labels differ."""
     subset = dig(endpoints, "subsets", 0, default={})
     ready, waiting = (hosts_of(subset.get(one) or []) for one in ("addresses", "notReadyAddresses"))

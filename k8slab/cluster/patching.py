@@ -54,6 +54,8 @@ def _merged(old: dict, patch: object, keys: Mapping[str, str]) -> dict:
 def _merged_list(old: list, patch: list, by: str, keys: Mapping[str, str]) -> list:
     items = {one.get(by): one for one in old}
     for one in patch:
+        if not isinstance(one, Mapping):
+            raise bad_request("json: cannot unmarshal an item of a list that is merged into a JSON object")
         if one.get(by) is None:
             raise ApiError(500, "InternalError", f"map: map{one} does not contain declared merge key: {by}")
         if one.get("$patch") == "delete":
@@ -68,6 +70,8 @@ def _json_patch(obj: dict, steps: object) -> dict:
         raise bad_request("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
     whole = {"": obj}
     for step in steps:
+        if not isinstance(step, Mapping) or not isinstance(step.get("path", ""), str):
+            raise bad_request("json: cannot unmarshal a step into Go value of type jsonpatch.Operation")
         names = [one.replace("~1", "/").replace("~0", "~") for one in step.get("path", "").split("/")]
         try:
             _apply(whole, names, step)
@@ -75,6 +79,8 @@ def _json_patch(obj: dict, steps: object) -> dict:
             verb = step.get("op", "")
             raise ApiError(422, "Invalid", f'the server rejected our request due to an error in our request: {verb} '
                            f'operation does not apply: doc is missing path: "{step.get("path", "")}"') from None
+    if not isinstance(whole.get(""), dict):
+        raise bad_request("json: cannot unmarshal what is left into a JSON object")
     return whole[""]
 
 

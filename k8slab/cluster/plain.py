@@ -21,6 +21,17 @@ def copied(value: object) -> object:
     return [copied(one) for one in value] if isinstance(value, list) else value
 
 
+def without_nulls(value: object) -> object:
+    """A deep copy of JSON in which what is null is missing, as Go's decoder takes it.
+
+    >>> without_nulls({"a": None, "b": [{"c": None}, None]})
+    {'b': [{}]}
+    """
+    if isinstance(value, dict):
+        return {key: without_nulls(one) for key, one in value.items() if one is not None}
+    return [without_nulls(one) for one in value if one is not None] if isinstance(value, list) else value
+
+
 def dig(value: object, *path: str | int, default: object = None) -> object:
     """What lies at a path in JSON, or `default` where a step is missing or null.
 
@@ -38,13 +49,15 @@ def dig(value: object, *path: str | int, default: object = None) -> object:
 
 
 def name_of(obj: Mapping) -> str:
-    """The object's name: `name_of({"metadata": {"name": "web"}})` is `web`."""
-    return dig(obj, "metadata", "name", default="")
+    """The object's name, "" where it has none: `name_of({"metadata": {"name": "web"}})` is `web`."""
+    name = dig(obj, "metadata", "name")
+    return name if isinstance(name, str) else ""
 
 
 def namespace_of(obj: Mapping) -> str:
     """The object's namespace, "" where it has none."""
-    return dig(obj, "metadata", "namespace", default="")
+    namespace = dig(obj, "metadata", "namespace")
+    return namespace if isinstance(namespace, str) else ""
 
 
 def without(mapping: Mapping, *keys: str) -> dict:

@@ -11,7 +11,7 @@ from k8slab.cluster.clock import Clock
 from k8slab.cluster.defaults import admit, set_defaults
 from k8slab.cluster.kinds import BY_KIND, ENDPOINTS, NAMESPACE, SERVICE, Kind
 from k8slab.cluster.log import Log
-from k8slab.cluster.plain import copied, dig, name_of, namespace_of, new_uid, suffix, without
+from k8slab.cluster.plain import copied, dig, name_of, namespace_of, new_uid, suffix, without, without_nulls
 from k8slab.cluster.schema import decode
 from k8slab.cluster.services import Addresses
 from k8slab.cluster.store import Change, Clash, Compacted, Entry, Store
@@ -63,6 +63,7 @@ class Registry:
 
     def create(self, obj: dict, kind: Kind, namespace: str = "") -> dict:
         """Store a new object; what was stored."""
+        obj = without_nulls(obj)
         decode(obj, kind)
         obj, meta = self._new(obj, kind, namespace)
         admit(obj, self._rng)
@@ -77,8 +78,7 @@ class Registry:
         return self._put(key, obj, 0)
 
     def _new(self, obj: dict, kind: Kind, namespace: str) -> tuple[dict, dict]:
-        """A copy with the metadata that the server sets, as far as the namespace allows."""
-        obj = copied(obj)
+        """The object with the metadata that the server sets, as far as the namespace allows."""
         meta = obj.setdefault("metadata", {})
         if meta.pop("resourceVersion", ""):
             raise errors.bad_request("resourceVersion should not be set on objects to be created")
@@ -108,6 +108,8 @@ class Registry:
 
     def update(self, obj: dict, kind: Kind, namespace: str = "", status: bool = False) -> dict:
         """Replace an object, or with `status` its status alone; a resourceVersion in it must be the present one."""
+        if not status:
+            obj = without_nulls(obj)
         decode(obj, kind)
         entry = self._entry(kind, namespace, name_of(obj))
         old = entry.value

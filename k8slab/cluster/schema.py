@@ -1,20 +1,21 @@
 """Which fields objects have and of what type: what the API server's strict decoding refuses, in its own words.
 
-A struct is a pair of its Go name and its fields; a list is a list of one type; `map` is map[string]string, and `any`
-is not looked into. Kinds that are not here are taken as they come. From kubernetes, staging/src/k8s.io/api.
+A struct is its Go name and its fields, and "open" where others are let through; a list is a list of one type; `map` is
+map[string]string, and `any` is not looked into. From kubernetes, staging/src/k8s.io/api.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 
 from k8slab.cluster.errors import bad_request
 from k8slab.cluster.kinds import Kind
 
-S, I, L, B, M, ANY = "string", "int32", "int64", "bool", "map", "any"
+S, I, L, B, M, ANY, TIME = "string", "int32", "int64", "bool", "map", "any", "time"
 META = ("ObjectMeta", {
     "name": S, "generateName": S, "namespace": S, "labels": M, "annotations": M, "finalizers": [S], "uid": S,
-    "resourceVersion": S, "creationTimestamp": ANY, "deletionTimestamp": ANY, "deletionGracePeriodSeconds": L,
+    "resourceVersion": S, "creationTimestamp": TIME, "deletionTimestamp": TIME, "deletionGracePeriodSeconds": L,
     "generation": L, "ownerReferences": [ANY], "managedFields": [ANY], "selfLink": S})
 REFERENCE = ("ObjectReference", {"kind": S, "namespace": S, "name": S, "uid": S, "apiVersion": S, "resourceVersion": S,
                                  "fieldPath": S})
@@ -34,7 +35,23 @@ ENDPOINT = ("Endpoint", {
     "addresses": [S], "conditions": ("EndpointConditions", {"ready": B, "serving": B, "terminating": B}), "hostname": S,
     "targetRef": REFERENCE, "deprecatedTopology": M, "nodeName": S, "zone": S,
     "hints": ("EndpointHints", {"forZones": [("ForZone", {"name": S})], "forNodes": [("ForNode", {"name": S})]})})
-LEASE_SPEC = ("LeaseSpec", {"holderIdentity": S, "leaseDurationSeconds": I, "acquireTime": ANY, "renewTime": ANY,
+ENV = ("EnvVar", {"name": S, "value": S, "valueFrom": ANY})
+CONTAINER_PORT = ("ContainerPort", {"name": S, "hostPort": I, "containerPort": I, "protocol": S, "hostIP": S})
+# Of these not every field is listed: an unknown one is let through.
+CONTAINER = ("Container", {"name": S, "image": S, "command": [S], "args": [S], "ports": [CONTAINER_PORT], "env": [ENV],
+                           "volumeMounts": [("VolumeMount", {"name": S, "mountPath": S, "readOnly": B}, "open")]},
+             "open")
+POD_SPEC = ("PodSpec", {"containers": [CONTAINER], "nodeName": S, "hostNetwork": B, "serviceAccountName": S,
+                        "automountServiceAccountToken": B, "enableServiceLinks": B, "terminationGracePeriodSeconds": L,
+                        "nodeSelector": M, "restartPolicy": S, "priority": I, "priorityClassName": S,
+                        "volumes": [("Volume", {"name": S}, "open")], "tolerations": [("Toleration", {
+                            "key": S, "operator": S, "value": S, "effect": S, "tolerationSeconds": L})]}, "open")
+TAINT = ("Taint", {"key": S, "value": S, "effect": S, "timeAdded": TIME})
+NODE_SPEC = ("NodeSpec", {"podCIDR": S, "podCIDRs": [S], "unschedulable": B, "taints": [TAINT], "providerID": S})
+EVENT = {"involvedObject": REFERENCE, "reason": S, "message": S, "type": S, "count": I, "firstTimestamp": TIME,
+         "lastTimestamp": TIME, "eventTime": ANY, "action": S, "reportingComponent": S, "reportingInstance": S,
+         "source": ("EventSource", {"component": S, "host": S}), "related": REFERENCE, "series": ANY}
+LEASE_SPEC = ("LeaseSpec", {"holderIdentity": S, "leaseDurationSeconds": I, "acquireTime": TIME, "renewTime": TIME,
                             "leaseTransitions": I, "strategy": S, "preferredHolder": S})
 PARENT = ("ParentReference", {"group": S, "resource": S, "namespace": S, "name": S})
 SCHEMAS: dict[str, tuple[str, dict]] = {kind: (kind, {"kind": S, "apiVersion": S, "metadata": META, **fields})
@@ -44,7 +61,9 @@ SCHEMAS: dict[str, tuple[str, dict]] = {kind: (kind, {"kind": S, "apiVersion": S
     "Namespace": {"spec": ("NamespaceSpec", {"finalizers": [S]}), "status": ANY},
     "ServiceCIDR": {"spec": ("ServiceCIDRSpec", {"cidrs": [S]}), "status": ANY},
     "IPAddress": {"spec": ("IPAddressSpec", {"parentRef": PARENT})},
-    "Pod": {"spec": ANY, "status": ANY}, "Node": {"spec": ANY, "status": ANY},
+    "Pod": {"spec": POD_SPEC, "status": ANY}, "Node": {"spec": NODE_SPEC, "status": ANY}, "Event": EVENT,
+    "ConfigMap": {"data": M, "binaryData": M, "immutable": B},
+    "ServiceAccount": {"secrets": [REFERENCE], "imagePullSecrets": [ANY], "automountServiceAccountToken": B},
 }.items()}
 _JSON = ((bool, "bool"), (str, "string"), ((int, float), "number"), (Mapping, "object"), (list, "array"))
 _PYTHON = {S: str, B: bool, I: int, L: int}
@@ -86,7 +105,8 @@ def without_unknown(obj: Mapping, kind: Kind) -> tuple[dict, list[str]]:
 
 def _kept(value: object, schema: object) -> object:
     if isinstance(schema, tuple) and isinstance(value, Mapping):
-        return {key: _kept(one, schema[1][key]) for key, one in value.items() if key in schema[1]}
+        return {key: _kept(one, schema[1].get(key, ANY)) for key, one in value.items()
+                if key in schema[1] or len(schema) > 2}
     if isinstance(schema, list) and isinstance(value, list):
         return [_kept(one, schema[0]) for one in value]
     return value
@@ -103,7 +123,7 @@ def _look(value: object, schema: object, path: str, struct: str = "", field: str
             return
         for key, one in value.items():
             if key not in schema[1]:
-                yield "unknown", f"{path}{key}"
+                yield from [] if len(schema) > 2 else [("unknown", f"{path}{key}")]
             else:
                 yield from _look(one, schema[1][key], f"{path}{key}.", schema[0], f"{field}.{key}".lstrip("."))
     elif isinstance(schema, list):
@@ -121,9 +141,19 @@ def _look(value: object, schema: object, path: str, struct: str = "", field: str
     elif schema == "intstr":
         if isinstance(value, (bool, float, Mapping, list)):
             yield "wrong", f"{_json(value)} into {where} of type intstr.IntOrString"
+    elif schema == TIME:
+        if not isinstance(value, str) or not _is_moment(value):
+            yield "wrong", f"{_json(value)} into {where} of type v1.Time"
     elif not isinstance(value, _PYTHON[schema]) or (schema != B and isinstance(value, bool)):
         number = f" {value}" if isinstance(value, float) else ""
         yield "wrong", f"{_json(value)}{number} into {where} of type {schema}"
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def _json(value: object) -> str:

@@ -14,7 +14,8 @@ from k8slab.cluster.clock import Clock
 from k8slab.cluster.errors import ApiError, ClusterError
 from k8slab.cluster.kinds import LEASE, NAMESPACE, SERVICE, SERVICE_CIDR
 from k8slab.cluster.log import Log
-from k8slab.cluster.plain import new_uid
+from k8slab.cluster.plain import dig, new_uid
+from k8slab.cluster.reconcilers import Lease, MasterCount, Nobody, NothingStale
 from k8slab.cluster.registry import Registry
 from k8slab.cluster.store import Store
 
@@ -26,13 +27,19 @@ READY = {"type": "Ready", "status": "True", "reason": "", "message": "Kubernetes
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all parts of one control plane share. `service_cidr`: the API servers' `--service-cluster-ip-range`."""
+    """What all parts of one control plane share.
+
+    `service_cidr`, `reconciler`, `count`: the API servers' `--service-cluster-ip-range`,
+    `--endpoint-reconciler-type` and `--apiserver-count`.
+    """
 
     clock: Clock
     store: Store
     log: Log
     rng: Random
     service_cidr: str
+    reconciler: str = "lease"
+    count: int = 1
 
 
 def identity(node: str) -> str:
@@ -62,11 +69,16 @@ class ApiServer:
         self._shared, self._clock = shared, shared.clock
         self.registry = Registry(self.name, shared.store, shared.log, shared.rng, shared.service_cidr)
         self._client = Client(self.name, lambda: self.registry, shared.clock, shared.log)  # its loopback connection
-        self._leases = control.MasterLeases(shared.store, shared.log, self.name)
+        self._reconciler = self._choose(shared.reconciler, shared.count)
         self._hooks: list[Callable[[], None]] = []
 
     def __repr__(self) -> str:
         return f"{self.name} at {self.address}:{PORT}: {self.state}"
+
+    def _choose(self, reconciler: str, count: int) -> Lease | MasterCount | Nobody:
+        leases = control.MasterLeases(self._shared.store, self._shared.log, self.name)
+        return {"lease": Lease(self._client, leases, PORT), "master-count": MasterCount(self._client, PORT, count),
+                "none": Nobody()}[reconciler]
 
     @property
     def running(self) -> bool:
@@ -88,11 +100,18 @@ class ApiServer:
         self._set("starting")
         self._holder = f"{identity(self.node)}_{new_uid(self._shared.rng)}"
         self._bootstrap()
-        if self._leases.remove(self.address):
-            self._try(lambda: control.reconcile(self._client, self._leases.addresses(), PORT, check_ports=True))
+        self._remove_stale()
+        self._clock.after(self.ready_after, self._guard(self._become_ready))
+
+    def _remove_stale(self) -> None:
+        try:
+            self._reconciler.leave(self.address, False)
             self._say("Found stale data, removed previous endpoints on kubernetes service, apiserver didn't exit "
                       "successfully previously")
-        self._clock.after(self.ready_after, self._guard(self._become_ready))
+        except NothingStale:
+            pass
+        except (ApiError, control.Failed) as error:
+            self._say(f"Error removing old endpoints from kubernetes service: {error}")
 
     def _bootstrap(self) -> None:
         """What every API server sees to at its start: namespaces, and the ServiceCIDR of its flag."""
@@ -119,14 +138,13 @@ class ApiServer:
         addresses = self.registry.addresses.ranges()
         present = self.registry.find(SERVICE, control.NAMESPACE, control.NAME) is not None
         control.ensure_service(self._client, present, str(addresses[0].first), PORT)
-        self._leases.refresh(self.address)
-        control.reconcile(self._client, self._leases.addresses(), PORT)
+        self._reconciler.reconcile(self.address)
 
     def _renew_identity(self) -> None:
         """The Lease that `kubectl get leases -n kube-system` shows; no endpoint depends on it."""
         name, now = identity(self.node), self._clock.stamp(micro=True)
         lease = self._client.find(LEASE, "kube-system", name)
-        if lease and lease["spec"]["holderIdentity"] == self._holder:
+        if lease and dig(lease, "spec", "holderIdentity") == self._holder:
             lease["spec"]["renewTime"] = now
             self._client.update(lease, LEASE, "kube-system")
             return
@@ -138,9 +156,7 @@ class ApiServer:
     def stop(self) -> None:
         """Stop it in an orderly way: its address leaves the endpoints at once, even when it is the last."""
         self._expect_running()
-        self._leases.remove(self.address)
-        self._try(lambda: control.reconcile(self._client, self._leases.addresses(), PORT, stopping=True,
-                                            check_ports=True))
+        self._try(lambda: self._reconciler.leave(self.address, True))
         self._set("stopped")
 
     def crash(self) -> None:
@@ -172,7 +188,7 @@ class ApiServer:
     def _try(self, call: Callable[[], None]) -> None:
         try:
             call()
-        except (ApiError, control.Failed) as error:
+        except (ApiError, control.Failed, NothingStale) as error:
             self._say(str(error))
 
     def _say(self, text: str) -> None:

@@ -200,8 +200,10 @@ def _service_cidr(obj: Mapping) -> list[Problem]:
     found = [] if cidrs else [w.required("spec.cidrs", "at least one CIDR required")]
     for number, one in enumerate(cidrs):
         try:
-            ipaddress.ip_network(one)
+            right = "/" in one and bool(ipaddress.ip_network(one))
         except ValueError:
+            right = False
+        if not right:
             found.append(w.wrong(f"spec.cidrs[{number}]", one,
                                  "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"))
     return found

@@ -215,6 +215,37 @@ def test_a_server_runs_once() -> None:
         Cluster(2, nodes={"k8smaster": FIRST})
 
 
+def test_the_older_reconciler_counts_and_never_misses_a_dead_server() -> None:
+    """What an article of that time tells: dead servers stay among the endpoints for ever."""
+    cluster = Cluster(2, dns=False, reconciler="master-count")
+    assert endpoints(cluster) == in_slice(cluster) == [FIRST, SECOND]
+    assert cluster.store.range(LEASES) == []
+    first, second = cluster.api_servers.values()
+    second.crash()
+    cluster.advance(86400)
+    assert endpoints(cluster) == [FIRST, SECOND]
+    second.start()
+    assert endpoints(cluster) == [FIRST]
+    cluster.advance(3)
+    assert endpoints(cluster) == [FIRST, SECOND]
+    second.stop()
+    assert endpoints(cluster) == in_slice(cluster) == [FIRST]
+    third = cluster.add_api_server("k8smaster3", THIRD)
+    cluster.advance(3)
+    assert endpoints(cluster) == [FIRST, THIRD]
+    third.move(MOVED)  # more than the count: the next in the order of addresses goes, and they go in turns
+    cluster.advance(3)
+    assert len(endpoints(cluster)) == 2
+
+
+def test_nobody_keeps_the_endpoints_when_that_was_asked_for() -> None:
+    cluster = Cluster(dns=False, reconciler="none")
+    assert endpoints(cluster) == []
+    assert service(cluster)["spec"]["clusterIP"] == "10.96.0.1"
+    with pytest.raises(ClusterError, match="there are lease, master-count, none"):
+        Cluster(reconciler="guess")
+
+
 DEEDS = st.lists(st.tuples(st.sampled_from(["start", "stop", "crash", "delete", "wait"]), st.integers(0, 2),
                            st.floats(0, 30)), max_size=12)
 

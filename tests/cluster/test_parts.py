@@ -110,7 +110,8 @@ def test_what_a_client_library_makes_of_it() -> None:
     cluster = Cluster(dns=False)
     cluster.add_pod("client")
     pod, variables = cluster.pod("client"), cluster.environment("client")
-    files = account_files(pod, cluster.authority.pem, token(pod, "https://kubernetes.default.svc.cluster.local", b"k", 0))
+    bearer = token(pod, "https://kubernetes.default.svc.cluster.local", b"k", 0)
+    files = account_files(pod, cluster.authority.pem, bearer)
     config = in_cluster_config(variables, files)
     assert (config.host, config.authority_file) == ("https://10.96.0.1:443", f"{FOLDER}/ca.crt")
     assert in_cluster_config(variables, {f"{FOLDER}/token": "t"}).authority_file == ""

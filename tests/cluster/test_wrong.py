@@ -9,8 +9,8 @@ from k8slab.cluster import Cluster
 LABEL_1035 = ("a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
               "character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for "
               "validation is '[a-z]([-a-z0-9]*[a-z0-9])?')")
-DECODING = ('Error from server (BadRequest): error when creating "STDIN": Service in version "v1" cannot be handled as a '
-            "Service: ")
+DECODING = ('Error from server (BadRequest): error when creating "STDIN": Service in version "v1" cannot be handled '
+            "as a Service: ")
 PORT_RANGE = "provided port is not in the valid range. The range of valid ports is 30000-32767"
 
 
@@ -63,10 +63,10 @@ OBJECTS = [
     (service("portz: []"), DECODING + 'strict decoding error: unknown field "spec.portz"'),
     (service("ports: [{port: http}]"), DECODING + "json: cannot unmarshal string into Go struct field "
      "ServicePort.spec.ports.port of type int32"),
-    (service("ports: {port: 80}"), DECODING + "json: cannot unmarshal object into Go struct field ServiceSpec.spec.ports "
-     "of type []v1.ServicePort"),
-    (service("selector: {app: 7}, ports: [{port: 80}]"), DECODING + "json: cannot unmarshal number into Go struct field "
-     "ServiceSpec.spec.selector of type string"),
+    (service("ports: {port: 80}"), DECODING + "json: cannot unmarshal object into Go struct field ServiceSpec.spec."
+     "ports of type []v1.ServicePort"),
+    (service("selector: {app: 7}, ports: [{port: 80}]"), DECODING + "json: cannot unmarshal number into Go struct "
+     "field ServiceSpec.spec.selector of type string"),
     (endpoints("127.0.0.1"), invalid("subsets[0].addresses[0].ip", 'Invalid value: "127.0.0.1": may not be in the '
                                      "loopback range (127.0.0.0/8, ::1/128)", "Endpoints")),
     (piece("endpoints: []"), invalid("addressType", "Required value", "EndpointSlice")),
@@ -84,8 +84,8 @@ OBJECTS = [
      "node content"),
 ]
 COMMANDS = [
-    ("get", 'You must specify the type of resource to get. Use "kubectl api-resources" for a complete list of supported '
-     'resources.\n\nerror: Required resource not specified.\nUse "kubectl explain <resource>" for a detailed '
+    ("get", 'You must specify the type of resource to get. Use "kubectl api-resources" for a complete list of '
+     'supported resources.\n\nerror: Required resource not specified.\nUse "kubectl explain <resource>" for a detailed '
      "description of that resource (e.g. kubectl explain pods).\nSee 'kubectl get -h' for help and examples"),
     ("get frogs", 'error: the server doesn\'t have a resource type "frogs"'),
     ("get svc nosuch other", 'Error from server (NotFound): services "nosuch" not found\n'
@@ -100,18 +100,19 @@ COMMANDS = [
     ("get svc -z", "error: unknown shorthand flag: 'z' in -z\nSee 'kubectl get --help' for usage."),
     ("get svc -o", "error: flag needs an argument: 'o' in -o\nSee 'kubectl get --help' for usage."),
     ("get svc -o jsonpath={.spec", "error: error parsing jsonpath {.spec, unclosed action"),
-    ("get svc --field-selector spec.frob=1", 'Error from server (BadRequest): Unable to find "v1, Resource=Service" that '
-     'match label selector "", field selector "spec.frob=1": field label not supported: spec.frob'),
+    ("get svc --field-selector spec.frob=1", 'Error from server (BadRequest): Unable to find "v1, Resource=Service" '
+     'that match label selector "", field selector "spec.frob=1": field label not supported: spec.frob'),
     ("delete svc", "error: resource(s) were provided, but no name was specified"),
-    ("delete ns kube-system", 'Error from server (Forbidden): namespaces "kube-system" is forbidden: this namespace may '
-     "not be deleted"),
+    ("delete ns kube-system", 'Error from server (Forbidden): namespaces "kube-system" is forbidden: this namespace '
+     "may not be deleted"),
     ("create", "error: must specify one of -f and -k"),
     ("create -f nosuch.yaml", 'error: the path "nosuch.yaml" does not exist'),
     ("create service clusterip a", "error: at least one tcp port specifier must be provided"),
     ("patch svc kubernetes", "error: must specify --patch or --patch-file containing the contents of the patch"),
     ("""patch svc kubernetes -p '{"spec":{"clusterIP":"10.96.0.7"}}'""",
      'The Service "kubernetes" is invalid: spec.clusterIPs[0]: Invalid value: ["10.96.0.7"]: may not change once set'),
-    ("patch endpointslice kubernetes --type=merge -p addressType:\\ IPv6", 'The EndpointSlice "kubernetes" is invalid: \n'
+    ("patch endpointslice kubernetes --type=merge -p addressType:\\ IPv6",
+     'The EndpointSlice "kubernetes" is invalid: \n'
      '* endpoints[0].addresses[0]: Invalid value: "10.106.175.128": must be a valid IPv6 address\n'
      '* addressType: Invalid value: "IPv6": field is immutable'),
     ("gett", 'error: unknown command "gett" for "kubectl"\n\nDid you mean this?\n\tget\n\tset'),
@@ -140,7 +141,8 @@ def test_a_wrong_command_is_refused_in_kubectls_words(cluster: Cluster, command:
 def test_nothing_is_no_error(cluster: Cluster) -> None:
     for command, said in (("get pods", "No resources found in default namespace."),
                           ("get pods -n nowhere", "No resources found in nowhere namespace."),
-                          ("get secrets -A", "No resources found"), ("events", "No events found in default namespace.")):
+                          ("get secrets -A", "No resources found"),
+                          ("events", "No events found in default namespace.")):
         answer = cluster.kubectl(command)
         assert (answer.err.strip(), answer.out, answer.status) == (said, "", 0)
 
@@ -166,8 +168,8 @@ def test_a_range_that_is_full_says_so() -> None:
     for number in range(5):
         assert cluster.kubectl(f"create service clusterip s{number} --tcp=80").status == 0
     answer = cluster.kubectl("create service clusterip s5 --tcp=80")
-    assert str(answer) == ("Error from server (InternalError): Internal error occurred: failed to allocate a serviceIP: "
-                           "range is full")
+    assert str(answer) == ("Error from server (InternalError): Internal error occurred: failed to allocate a "
+                           "serviceIP: range is full")
     taken = [one["spec"]["clusterIP"] for one in cluster.objects() if one["kind"] == "Service"]
     assert sorted(taken) == [f"10.96.0.{number}" for number in range(1, 7)]
 

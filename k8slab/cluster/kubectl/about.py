@@ -45,7 +45,7 @@ def events(client: Client, line: Line, given: Mapping[str, str], printed: Printe
         return
     columns = COLUMNS["Event"]
     rows = [list(columns.headings)] if not line.on("no-headers") else []
-    for one in sorted(found, key=lambda event: event["lastTimestamp"]):
+    for one in sorted(found, key=lambda event: event.get("lastTimestamp", "")):
         cells = columns.cells(one, client.clock)
         cells[3] = f"{dig(one, 'involvedObject', 'kind')}/{dig(one, 'involvedObject', 'name')}"
         rows.append(cells)

@@ -108,6 +108,8 @@ def _marked(obj: Mapping) -> dict:
     """A copy that says, in an annotation, how it was applied."""
     new = copied(obj)
     annotations = new.setdefault("metadata", {}).setdefault("annotations", {})
+    if not isinstance(annotations, dict):
+        return new  # the API server will say what is wrong with it
     annotations.pop(APPLIED, None)
     said = json.dumps(new, separators=(",", ":"), sort_keys=True) + "\n"
     annotations[APPLIED] = said
@@ -130,6 +132,8 @@ def apply(client: Client, line: Line, given: Mapping[str, str], printed: Printed
 
 
 def _apply_one(client: Client, line: Line, printed: Printed, obj: dict, kind: Kind, namespace: str) -> None:
+    if not name_of(obj):
+        raise Usage("error: error when retrieving current configuration of: resource name may not be empty")
     old = client.find(kind, namespace, name_of(obj))
     new = _marked(obj)
     if old is None:

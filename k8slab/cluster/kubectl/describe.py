@@ -55,9 +55,9 @@ def _events(obj: Mapping, client: Client) -> Rows:
     yield ["Events:"]
     yield ["  Type", "Reason", "Age", "From", "Message"]
     yield ["  ----", "------", "----", "----", "-------"]
-    for one in sorted(found, key=lambda event: event["lastTimestamp"]):
-        yield [f"  {one['type']}", one["reason"], age(client.clock.since(one["lastTimestamp"])),
-               dig(one, "source", "component", default=""), one["message"]]
+    for one in sorted(found, key=lambda event: event.get("lastTimestamp", "")):
+        yield [f"  {one.get('type', '')}", one.get("reason", ""), age(client.clock.since(one.get("lastTimestamp"))),
+               dig(one, "source", "component", default=""), one.get("message", "")]
 
 
 def _service(obj: Mapping, client: Client) -> Rows:
@@ -95,7 +95,8 @@ def _service(obj: Mapping, client: Client) -> Rows:
 def _ready(slices: list[Mapping], port_name: str) -> str:
     """The ready endpoints of one port, from all slices."""
     return listed((f"{endpoint['addresses'][0]}:{port['port']}" for one in slices for port in one.get("ports") or []
-                   if (port.get("name") or "") == port_name for endpoint in one.get("endpoints") or []
+                   if (port.get("name") or "") == port_name and "port" in port
+                   for endpoint in one.get("endpoints") or []
                    if dig(endpoint, "conditions", "ready", default=True)), "" if slices else NONE)
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from k8slab.cluster.kinds import POD, SERVICE, Kind, UnknownKind, find_kind
 from k8slab.cluster.kubectl.flags import Line, Usage
-from k8slab.cluster.plain import namespace_of
+from k8slab.cluster.plain import dig, namespace_of, without_nulls
 
 TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
@@ -100,7 +100,11 @@ def documents(text: str) -> Iterator[dict]:
     for one in found:
         if not isinstance(one, Mapping):
             raise Usage("json: cannot unmarshal into Go value of type map[string]interface {}")
-        yield from one.get("items", []) if one.get("kind") == "List" else [dict(one)]
+        items = one.get("items") if one.get("kind") == "List" else [one]
+        for item in items if isinstance(items, list) else []:
+            if not isinstance(item, Mapping) or not isinstance(dig(item, "metadata", default={}), Mapping):
+                raise Usage("json: cannot unmarshal into Go value of type v1.ObjectMeta")
+            yield without_nulls(item)
 
 
 def _place(error: yaml.YAMLError) -> str:
