@@ -15,9 +15,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from k8slab import iptables
-from k8slab.cluster.command import add_kubectl
 from k8slab.errors import Told
 from k8slab.iptables import Ruleset
+from k8slab.kubectl import add_kubectl
 from k8slab.lab import DATAPLANES, Lab
 from k8slab.model.chance import Seeded
 from k8slab.model.dump import Question, proved_local

@@ -7,8 +7,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from k8slab.cluster.cluster import Cluster
-
 FILE_FLAGS = ("-f", "--filename")
 
 
@@ -20,6 +18,7 @@ def add_kubectl(parser: argparse.ArgumentParser) -> None:
 
 def run_kubectl(options: argparse.Namespace) -> int:
     """Run the words of `options` and print the answer; kubectl's status. Files are read as it would read them."""
+    from k8slab.cluster.cluster import Cluster  # it brings cryptography, which the other commands can do without
     cluster = Cluster()
     for name in named_files(options.words):
         if name != "-" and Path(name).is_file():
