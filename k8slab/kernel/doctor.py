@@ -109,7 +109,7 @@ def _explained(refused: str) -> Finding:
 
 
 def _exhausted(refused: str) -> tuple[str, str]:
-    """Which of the limits on namespaces is reached, and the command that raises it (namespaces(7), user_namespaces(7))."""
+    """Which of the limits on namespaces is reached, and the command that raises it (namespaces(7))."""
     found = {kind: _read(LIMITS / f"max_{kind}_namespaces") for kind in ("user", "pid", "net")}
     # The child's own namespaces are refused by their call's name alone, a host's by the error that Python made of it.
     kind = next((kind for kind, most in found.items() if most == "0"), "net" if "OSError" in refused else "user")

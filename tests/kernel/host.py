@@ -13,7 +13,8 @@ COUNTS = {"nf_conntrack_count"}          # these the kernel itself changes
 def host_state() -> dict[str, object]:
     """Everything, by name. Nothing is loaded or made to read it; what this user may not read is left out."""
     state: dict[str, object] = {f"sysctl {path}": value for path, value in _sysctls()}
-    state |= {f"/proc/net/{name}": _read(Path("/proc/self/net", name)) for name in ("route", "fib_trie", "ip_tables_names")}
+    for name in ("route", "fib_trie", "ip_tables_names"):
+        state[f"/proc/net/{name}"] = _read(Path("/proc/self/net", name))
     state["links"] = sorted(os.listdir("/sys/class/net"))
     state["mounts"] = _read(Path("/proc/self/mountinfo"))
     state["/run"] = sorted(str(path) for path in [*Path("/run").glob("*"), *Path("/run/netns").glob("*")])
@@ -24,7 +25,7 @@ def host_state() -> dict[str, object]:
 
 
 def differences(before: dict[str, object], after: dict[str, object]) -> dict[str, tuple[object, object]]:
-    """Name → before and after. A sysctl that has only appeared came with a module, which is no change of the host's."""
+    """Name → before and after. A sysctl that is new came with a module: no change."""
     return {name: (was, after.get(name)) for name, was in before.items() if after.get(name) != was}
 
 

@@ -141,7 +141,7 @@ def parties(notebook: int) -> dict[str, int]:
 
 
 def processes(zombies: bool = True) -> dict[int, int]:
-    """The process id of each process → its parent's. A zombie is one that has ended, of which nobody has taken note."""
+    """The process id of each process → its parent's. A zombie has ended, and waits to be noticed."""
     found = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -83,6 +83,12 @@ def test_a_whole_notebook_runs_where_user_namespaces_are_refused(refusal):
 
 
 @pytest.mark.kernel
+def test_a_demo_that_insists_on_the_kernel_says_in_one_line_what_there_is_instead():
+    done = under("seccomp", "-m", "k8slab", "demo", "--dataplane", "kernel")
+    assert done.returncode == 1 and "Lab('model')" in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.kernel
 def test_a_machine_that_allows_it_is_told_so():
     found = doctor.examine()
     assert found.able and not found.why and not found.remedy and list(found.to_dict()) == KEYS
