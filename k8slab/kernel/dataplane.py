@@ -67,6 +67,8 @@ class Kernel:
         self._watched: set[str] = set()
         self._taken: set[tuple[str, int | None]] = set()      # ports of packets that were sent by hand
         self._held_back: dict[str, Packet] = {}
+        self._for_good: set[str] = set()
+        self.seen: Seen | None = None                         # of the last journey
         try:
             self._build({name: str(text) for name, text in (rules or {}).items()})
         except BaseException:
@@ -120,6 +122,7 @@ class Kernel:
         if pod in self._held_back:
             self._watch_again(pod)
         heard = self.holder.ask("connect" if proto == "tcp" else "ask_udp", pod, source, (address, port), question)
+        self.sent_from = source[0]
         first = Packet(proto, source[0], address, source[1], port, payload=b"" if proto == "tcp" else question)
         return self._tell(pod, first, heard)
 
@@ -254,8 +257,8 @@ class Kernel:
         """The rules of a node, as `iptables-save` prints them now."""
         if node not in self._saved:
             printed = self.holder.ask("run", node, ["iptables-save"], b"", LONGEST)[1]
-            self._saved[node] = iptables.parse("".join(f"{line}\n" for line in printed.splitlines()
-                                                       if not line.startswith("#")), node)
+            lines = [line for line in printed.splitlines() if not line.startswith("#")]
+            self._saved[node] = iptables.parse("\n".join([*lines, ""]), node) if lines else Ruleset()
         return self._saved[node]
 
     def _tell(self, at: str, packet: Packet, heard: list) -> Trace:
@@ -282,12 +285,21 @@ class Kernel:
     def _hold_back(self, at: str, packet: Packet) -> None:
         """Let the host's own TCP not refuse the answer to a packet that it does not know of."""
         test = (f"ip saddr {packet.src} ip daddr {packet.dst} tcp sport {packet.sport} tcp dport {packet.dport} "
-                "tcp flags & rst == rst")
+                "tcp flags & rst == rst ip id 0")       # one that is sent by hand has another id
         known = self._held_back.get(at)
-        if "R" in packet.flags or known and known.flow == packet.flow:
+        if at in self._for_good or known and known.flow == packet.flow:
             return
         self._watch_again(at, test)
         self._held_back[at] = packet
+
+    def hold_back(self, host: str, test: str) -> None:
+        """Hold back for good what a host sends and what this test of `nft` says: no packet sent by hand needs its own."""
+        self._watch_again(host, test)
+        self._for_good.add(host)
+
+    def forget(self) -> None:
+        """Forget every connection: entries, and what servers know."""
+        self.holder.ask("forget")
 
     def _source(self, host: str, address: str) -> str:
         self.network.host(host)

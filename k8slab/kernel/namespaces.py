@@ -152,6 +152,10 @@ class Host:
             new = netlink.attribute(netlink.CTA_TIMEOUT, struct.pack(">I", left)) if left > 0 else b""
             netlink.ask(self.talk, netlink.netfilter(netlink.SUBSYSTEM_CONNTRACK, word, which + new, flags=netlink.ACK))
 
+    def flush(self) -> None:
+        """Forget every entry, as `conntrack -F` does."""
+        netlink.ask(self.talk, netlink.netfilter(netlink.SUBSYSTEM_CONNTRACK, netlink.CT_DELETE, flags=netlink.ACK))
+
     def waits_for_a_neighbour(self) -> bool:
         """Whether an ARP question is open."""
         question = netlink.request(netlink.GET_NEIGHBOURS, netlink.DUMP, struct.pack("=BxxxiHBB", socket.AF_INET, 0, 0, 0, 0))

@@ -65,13 +65,12 @@ def passages(hits: list[Hit]) -> list[Passage]:
 class Replay:
     """One host's netfilter during a journey; `passage` is the packet that it is asked about."""
 
-    def __init__(self, host: str, rules: Ruleset | None, routes: Routes, table: Table) -> None:
-        self.host, self.rules, self.routes, self.table = host, rules, routes, table
+    def __init__(self, host: str, rules: Ruleset | None, routes: Routes, table: Table, draws: list[bool]) -> None:
+        self.host, self.rules, self.routes, self.table, self.draws = host, rules, routes, table, draws
         self.tables = {one.name: one for one in rules.tables} if rules else {}
         self.tracks = bool(rules) and tracks(rules)
         self.note: Callable[..., None] = lambda *_, **__: None
         self.passage: Passage | None = None
-        self.draws: list[bool] = []               # for each `statistic` rule that was asked: whether it hit
 
     def ask(self, party: str, hook: str, skb: Skb) -> Ended:
         """What one party of the hook was seen to do with the packet."""
@@ -129,10 +128,11 @@ class Replay:
 
     def _work_out(self, rule: Rule, context: Context, place: Place, hit: bool) -> Answer:
         drew = []
+        negated = any(match.name == "statistic" and match.negated("--probability") for match in rule.matches)
 
         def draw(threshold: int) -> int:
-            drew.append(hit)
-            return 0 if hit else DRAWS - 1
+            drew.append(hit != negated)
+            return 0 if drew[-1] else DRAWS - 1
 
         answer = rule.check(replace(context, draw=draw), place)
         self.draws += drew

@@ -68,7 +68,7 @@ class Programs:
         """What happens to a packet that was delivered here: a sentence, and the packets sent because of it."""
         if packet.is_icmp_error:
             return self._hear_error(packet)
-        client = self.clients.get(packet.flow.reply)
+        client = self.clients.get(packet.flow.reply) if packet.proto in _SERVERS else None
         if client:
             return says.ASKED.format(host=self.host.name), client.hear(packet)
         return _SERVERS.get(packet.proto, Programs._other)(self, packet)
