@@ -19,19 +19,19 @@ import os
 import selectors
 import socket
 import struct
-import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterable
+from itertools import groupby
 from multiprocessing.connection import Connection
 
 from k8slab.kernel.isolation import isolate
-from k8slab.kernel.linux import inside, this_network
+from k8slab.kernel.jobs import Job, Jobs, attend, start
+from k8slab.kernel.links import ready
+from k8slab.kernel.linux import this_network
 from k8slab.kernel.namespaces import ETH_P_ALL, SO_TIMESTAMPNS, Host
 from k8slab.kernel.programs import Client, Server
 
-ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8",
-               "XTABLES_LOCKFILE": "/dev/null", "HOME": "/"}
 NEIGHBOUR_PAUSE, LONGEST = 0.004, 8.0      # seconds: between two looks at the neighbours, and for one journey
 
 
@@ -41,7 +41,7 @@ class Child:
     def __init__(self, pipe: Connection) -> None:
         self.pipe, self.home = pipe, this_network()
         self.hosts: dict[str, Host] = {}
-        self.switches: dict[str, int] = {}
+        self.switches: dict[str, Host] = {}
         self.servers: list[Server] = []
         self.taps: dict[int, socket.socket] = {}
         self.heard: list = []
@@ -49,6 +49,7 @@ class Child:
         self.fence = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self.processors = sorted(os.sched_getaffinity(0))
         self.ears = selectors.DefaultSelector()
+        self.jobs = Jobs(lambda name: self._host(name).net if name else self.home, self.home)
 
     def run_forever(self) -> None:
         """Answer requests until the pipe is closed."""
@@ -81,7 +82,10 @@ class Child:
             self._hear(self.hosts[name])
         for name in switches:
             self.switches[name] = Host(name, self.home)
-        return {name: host.net for name, host in (self.hosts | self.switches).items()}
+        made = {name: self._host(name).net for name in (*hosts, *switches)}
+        for descriptor in made.values():
+            os.set_inheritable(descriptor, True)
+        return made
 
     def drop(self, name: str) -> None:
         """Let go of a host's namespace."""
@@ -94,20 +98,23 @@ class Child:
 
     def write(self, settings: list[tuple[str, str, object]]) -> None:
         """Set sysctls: triples of host, path below /proc/sys/net, value; "?" before a path that may be missing."""
-        for name, path, value in settings:
-            try:
-                self._host(name).write(path.removeprefix("?"), value)
-            except FileNotFoundError:
-                if not path.startswith("?"):
-                    raise
+        for name, own in groupby(settings, key=lambda triple: triple[0]):
+            self._host(name).write((path, value) for _, path, value in own)
 
-    def batch(self, texts: dict[str, tuple[list[str], str]]) -> None:
-        """Run one program in each of some hosts, all at once: host ("" is home) → words and standard input."""
-        started = [(name, self._start(name, words), given) for name, (words, given) in texts.items()]
-        for name, process, given in started:
-            said = process.communicate(given.encode())[0].decode(errors="replace")
-            if process.returncode:
-                raise RuntimeError(f"{name or 'the lab'}: {' '.join(process.args)}: {said.strip()}")
+    def batch(self, queues: list[tuple[str, list[Job]]], wait: str = "all") -> None:
+        """Run programs, in all queues at once: pairs of host ("" is home) and jobs, one after the other.
+
+        `wait`: for "none" of them, for "these", or for "all", those of earlier batches, too.
+        """
+        begun = self.jobs.begin(queues)
+        if wait != "none":
+            self.jobs.finish(begun if wait == "these" else None)
+
+    def ready(self) -> None:
+        """Wait until every link carries packets; after a second it is left as it is (a port may wait for STP)."""
+        hosts, end = [*self.hosts.values(), *self.switches.values()], time.monotonic() + 1
+        while not all(ready(host.routes) for host in hosts) and time.monotonic() < end:
+            time.sleep(0.001)
 
     def start(self, name: str, listens: list[tuple[str, int]]) -> None:
         """Start servers on a host."""
@@ -126,34 +133,9 @@ class Child:
 
     def run(self, name: str, words: list[str], given: bytes, seconds: float) -> tuple[int, str]:
         """Run a program on a host while the servers go on; its exit status and what it printed."""
-        process = self._start(name, words)
+        process = start(words, given, self._host(name).net, self.home)
         self.hosts[name].forget()
-        end = time.monotonic() + seconds
-        os.set_blocking(process.stdout.fileno(), False)
-        os.set_blocking(process.stdin.fileno(), False)
-        printed, waits = [], selectors.DefaultSelector()
-        waits.register(process.stdout, selectors.EVENT_READ)
-        waits.register(self.pipe, selectors.EVENT_READ)
-        if given:
-            waits.register(process.stdin, selectors.EVENT_WRITE)
-        else:
-            process.stdin.close()
-        while True:
-            ready = [key.fileobj for key, _ in waits.select(0.002)]
-            self.pump()
-            if process.stdin in ready:
-                given = given[os.write(process.stdin.fileno(), given[:65536]):]
-                if not given:
-                    waits.unregister(process.stdin)
-                    process.stdin.close()
-            if process.stdout in ready:
-                printed.append(os.read(process.stdout.fileno(), 65536))
-                if not printed[-1]:
-                    break
-            if time.monotonic() > end or self.pipe in ready:       # nothing is asked while we work: it has closed
-                process.kill()
-                break
-        return process.wait(), b"".join(printed).decode(errors="replace")
+        return attend(process, seconds, self.pipe, self.pump)       # nothing is asked while we work
 
     def send(self, name: str, data: bytes, holds: tuple[str, str, int] | None) -> list:
         """Send one packet as a program of the host would; `holds`: protocol, address and port of a socket that waits."""
@@ -280,14 +262,6 @@ class Child:
     def _host(self, name: str) -> Host:
         return self.hosts.get(name) or self.switches[name]
 
-    def _start(self, name: str, words: list[str]) -> subprocess.Popen:
-        descriptors = [host.net for host in (self.hosts | self.switches).values()]
-        for descriptor in descriptors:
-            os.set_inheritable(descriptor, True)
-        with inside(self._host(name).net if name else self.home, self.home):
-            return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                    env=ENVIRONMENT, close_fds=True, pass_fds=descriptors, start_new_session=True)
-
     def _begin(self) -> None:
         self.settle()
         for host in self.hosts.values():
@@ -355,6 +329,7 @@ class Child:
 
 def main(descriptor: int) -> None:
     """Shut this process away, say "ready" or what was refused, and answer requests."""
+    os.set_inheritable(descriptor, False)       # no program of a host may keep the pipe open
     pipe = Connection(descriptor)
     try:
         isolate()

@@ -44,6 +44,7 @@ def run(kernel: Kernel, node: str, words: list[str], given: str = "", view: str 
     printed = kernel.command(node, named, given)
     if changed:
         kernel.network = changed
+        kernel.holder.ask("ready")
     return _with_names(kernel, node, printed, view)
 
 

@@ -22,6 +22,7 @@ from k8slab.iptables import Ruleset
 from k8slab.kernel import build
 from k8slab.kernel.commands import run
 from k8slab.kernel.events import Change, Hit, Wire
+from k8slab.kernel.jobs import Job
 from k8slab.kernel.holder import Holder, KernelError
 from k8slab.kernel.journey import Seen, tell
 from k8slab.network import Network, NetworkError
@@ -81,17 +82,21 @@ class Kernel:
             network.host(name)
         joints = build.switches(network)
         self.descriptors = ask("make", [host.name for host in network.hosts], joints)
+        # The rules ask for no link, and nf_tables mostly sleeps: they are read while all the rest is made.
+        ask("batch", [(name, [(["nft", "-f", "-"], build.trace_switch()),
+                              (["iptables-restore", "--noflush"], "".join(build.slices(text)))])
+                      for name, text in rules.items()], "none")
         ask("write", build.settings(network.hosts))
-        ask("batch", {"": (["ip", "-batch", "-"], "link set lo up\n" + build.links(network, self.descriptors))})
+        ask("batch", [("", _ip("link set lo up\n" + build.links(network, self.descriptors)))], "these")
         ask("write", build.patience(network.hosts))
-        ask("batch", {name: (["ip", "-batch", "-"], build.switch(network, name)) for name in joints}
-            | {host.name: (["ip", "-batch", "-"], build.addresses(host)) for host in network.hosts})
+        ask("batch", [*((name, _ip(build.switch(network, name))) for name in joints),
+                      *((host.name, _ip(build.addresses(host))) for host in network.hosts)])
         for host in network.hosts:
             if host.listens:
                 ask("start", host.name, list(host.listens))
-        for texts in _rounds({name: list(build.slices(text)) for name, text in rules.items()}):
-            ask("batch", {name: (["iptables-restore", "--noflush"], text) for name, text in texts.items()})
-        self._watch(*rules)
+        ask("ready")
+        self._watched = set(rules)
+        ask("watch", list(rules))
 
     # What every dataplane answers.
 
@@ -279,7 +284,7 @@ class Kernel:
         self.holder.ask("watch", list(nodes))
 
     def _watch_again(self, node: str, refused: str = "") -> None:
-        self.holder.ask("batch", {node: (["nft", "-f", "-"], build.trace_switch(refused))})
+        self.holder.ask("batch", [(node, [(["nft", "-f", "-"], build.trace_switch(refused))])])
         self._held_back.pop(node, None)
 
     def _hold_back(self, at: str, packet: Packet) -> None:
@@ -320,7 +325,5 @@ class Kernel:
         return port
 
 
-def _rounds(texts: Mapping[str, list[str]]) -> list[dict[str, str]]:
-    """The n-th text of every host together, for each n."""
-    most = max(map(len, texts.values()), default=0)
-    return [{name: own[at] for name, own in texts.items() if at < len(own)} for at in range(most)]
+def _ip(batch: str) -> list[Job]:
+    return [(["ip", "-batch", "-"], batch)]

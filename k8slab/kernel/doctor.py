@@ -9,6 +9,7 @@ import functools
 import platform
 import shutil
 import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,8 +19,14 @@ from k8slab.network import Host, Interface, Link, Network, Route
 PROGRAMS = {"ip": "iproute2", "iptables-restore": "iptables", "iptables-save": "iptables", "nft": "nftables"}
 USEFUL = {"conntrack": "conntrack", "ping": "iputils-ping", "curl": "curl", "nc": "netcat-openbsd"}
 SBIN = "/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin"
-APPARMOR = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
-MAXIMUM = Path("/proc/sys/user/max_user_namespaces")
+PACKAGES = {"dnf": {"iproute2": "iproute", "iptables": "iptables-nft", "conntrack": "conntrack-tools",
+                    "iputils-ping": "iputils", "netcat-openbsd": "nmap-ncat"}}      # where they are not Debian's
+APPARMOR = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")     # Ubuntu, from 23.10 on
+CLONE = Path("/proc/sys/kernel/unprivileged_userns_clone")                    # Debian, until 10
+LIMITS = Path("/proc/sys/user")
+UNMASK = "start the container with --security-opt systempaths=unconfined (Podman: --security-opt unmask=ALL)"
+ELSEWHERE = {"darwin": ("macOS", "brew install lima && limactl start (and this course inside it)"),
+             "win32": ("Windows", "wsl --install (and this course inside it)")}
 ADDRESS, OTHER, SERVICE = "10.0.0.1", "10.0.0.2", "10.0.1.1"
 
 
@@ -42,7 +49,7 @@ class Finding:
             lines = ["Lab() uses the model, which runs every notebook.", f"Why not the real kernel: {self.why}."]
             lines += [f"This would change it: {self.remedy}"] if self.remedy else []
         if self.able and self.missing:
-            lines.append(f"Some commands of the notebooks are not here: sudo apt install {' '.join(self.missing)}")
+            lines.append(f"Some commands of the notebooks are not here: {_install(self.missing)}")
         return "\n".join(lines)
 
     def to_dict(self) -> dict:
@@ -54,18 +61,15 @@ class Finding:
 def examine() -> Finding:
     """Find out, once for each process, whether the real kernel can be used."""
     if sys.platform != "linux":
-        system = {"darwin": "macOS", "win32": "Windows"}.get(sys.platform, platform.system())
-        remedy = "wsl --install (and this course inside it)" if sys.platform == "win32" else ""
+        system, remedy = ELSEWHERE.get(sys.platform, (platform.system(), ""))
         return Finding(False, f"this is {system}, and network namespaces are Linux's", remedy)
-    lacking = sorted({package for program, package in PROGRAMS.items() if not shutil.which(program, path=SBIN)})
-    if lacking:
-        return Finding(False, f"programs of {', '.join(lacking)} are not here", f"sudo apt install {' '.join(lacking)}")
+    if lacking := _missing(PROGRAMS):
+        return Finding(False, f"not here: {', '.join(sorted(lacking))}", _install(lacking.values()))
     try:
         _try()
     except Told as error:
         return _explained(str(error))
-    return Finding(True, missing=tuple(package for program, package in USEFUL.items()
-                                       if not shutil.which(program, path=SBIN)))
+    return Finding(True, missing=tuple(_missing(USEFUL).values()))
 
 
 def _try() -> None:
@@ -87,30 +91,57 @@ def _try() -> None:
 
 def _explained(refused: str) -> Finding:
     """The refusal in words that help, with the remedy for the causes that are known."""
-    if _read(MAXIMUM) == "0" or "unshare: No space left" in refused:
-        return Finding(False, "user namespaces are switched off (user.max_user_namespaces is 0)",
-                       "sudo sysctl -w user.max_user_namespaces=15000")
-    if _read(APPARMOR) == "1":
-        return Finding(False, f"AppArmor lets no program use user namespaces ({refused})",
-                       "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0")
-    if "unshare" in refused and _in_container():
-        return Finding(False, f"this container's seccomp filter refuses user namespaces ({refused})",
-                       "start the container with --security-opt seccomp=unconfined")
-    if "unshare" in refused:
-        return Finding(False, f"the kernel refuses user namespaces ({refused})",
-                       "sudo sysctl -w kernel.unprivileged_userns_clone=1")
+    if "No space left" in refused:
+        return Finding(False, *_exhausted(refused))
     if "Read-only file system" in refused:
-        return Finding(False, f"/proc/sys is read-only ({refused})", "start the container with --privileged")
-    return Finding(False, refused)
+        return Finding(False, f"/proc/sys is read-only, as in most containers ({refused})", UNMASK)
+    if not any(word in refused for word in ("not permitted", "denied")):
+        return Finding(False, refused)
+    if _read(APPARMOR) == "1":
+        return Finding(False, f"AppArmor lets no program of an ordinary user use user namespaces ({refused})",
+                       f"sudo sysctl -w {_name(APPARMOR)}=0")
+    if _read(CLONE) == "0":
+        return Finding(False, f"user namespaces are for root alone ({refused})", f"sudo sysctl -w {_name(CLONE)}=1")
+    if "unshare" in refused and _filtered():
+        return Finding(False, f"a seccomp filter, as containers have one, refuses user namespaces ({refused})",
+                       "start the container with --security-opt seccomp=unconfined")
+    return Finding(False, f"the kernel refuses it ({refused})")
 
 
-def _in_container() -> bool:
-    return Path("/.dockerenv").exists() or Path("/run/.containerenv").exists() or _seccomp() == "2"
+def _exhausted(refused: str) -> tuple[str, str]:
+    """Which of the limits on namespaces is reached, and the command that raises it (namespaces(7))."""
+    found = {kind: _read(LIMITS / f"max_{kind}_namespaces") for kind in ("user", "pid", "net")}
+    # The child's own namespaces are refused by their call's name alone, a host's by the error that Python made of it.
+    kind = next((kind for kind, most in found.items() if most == "0"), "net" if "OSError" in refused else "user")
+    sysctl = f"user.max_{kind}_namespaces"
+    why = f"{kind} namespaces are switched off ({sysctl} is 0)" if found[kind] == "0" else (
+        f"this user has as many namespaces as are allowed ({sysctl} is {found[kind]})")
+    return why, f"sudo sysctl -w {sysctl}=15000"
 
 
-def _seccomp() -> str:
-    status = _read(Path("/proc/self/status")).splitlines()
-    return next((line.split()[1] for line in status if line.startswith("Seccomp:")), "")
+def _missing(programs: Mapping[str, str]) -> dict[str, str]:
+    """Those of the programs that are not here → their packages, by the names of this system."""
+    names = PACKAGES.get(_installer(), {})
+    return {program: names.get(package, package) for program, package in programs.items()
+            if not shutil.which(program, path=SBIN)}
+
+
+def _install(packages: Iterable[str]) -> str:
+    how = {"apt": "sudo apt install", "dnf": "sudo dnf install"}.get(_installer(), "install with the system's tool:")
+    return " ".join([how, *sorted(set(packages))])
+
+
+def _installer() -> str:
+    return next((name for name in ("apt", "dnf") if shutil.which(name)), "")
+
+
+def _name(path: Path) -> str:
+    return ".".join(path.parts[-2:])
+
+
+def _filtered() -> bool:
+    """Whether a seccomp filter is over this process (proc(5), /proc/pid/status)."""
+    return any(line.split() == ["Seccomp:", "2"] for line in _read(Path("/proc/self/status")).splitlines())
 
 
 def _read(path: Path) -> str:

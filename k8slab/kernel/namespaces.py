@@ -6,7 +6,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from k8slab.entry import Entry
 from k8slab.kernel import events, netlink
@@ -53,10 +53,19 @@ class Host:
             with self.inside():
                 self.traces = netlink.listen(netlink.GROUP_TRACE)
 
-    def write(self, path: str, value: object) -> None:
-        """Set a sysctl by its path below /proc/sys/net. Raises OSError where it cannot be set."""
-        with self.inside(), open(f"/proc/sys/net/{path}", "w", encoding="ascii") as file:
-            file.write(str(value))
+    def write(self, settings: Iterable[tuple[str, object]]) -> None:
+        """Set sysctls: pairs of path below /proc/sys/net, "?" before it where it may be missing, and value.
+
+        Raises OSError where one cannot be set.
+        """
+        with self.inside():
+            for path, value in settings:
+                try:
+                    with open(f"/proc/sys/net/{path.removeprefix('?')}", "wb", buffering=0) as file:
+                        file.write(str(value).encode())
+                except FileNotFoundError:
+                    if not path.startswith("?"):
+                        raise
 
     def forget(self) -> None:
         """Names of interfaces and places of rules may have changed."""

@@ -172,11 +172,6 @@ def test_a_reader_that_goes_away_is_no_error():
     assert done.stderr == b"" and done.stdout.count(b"\n") == 1
 
 
-def test_the_kernel_dataplane_says_what_there_is_instead():
-    done = k8slab("demo", "--dataplane", "kernel")
-    assert done.returncode == 1 and "model" in done.stderr and done.stderr.count("\n") == 1
-
-
 def test_a_redirect_to_an_address_that_nobody_named_is_still_followed():
     rules = b"*nat\n-A PREROUTING -p tcp -m tcp --dport 443 -j REDIRECT --to-ports 8080\nCOMMIT\n"
     answer = json.loads(k8slab("trace", "-", *ARTICLE, "--json", stdin=rules).stdout)
