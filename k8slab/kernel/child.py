@@ -179,10 +179,11 @@ class Child:
 
     def connect(self, name: str, source: tuple[str, int], target: tuple[str, int], question: bytes) -> list:
         """Open a connection, ask, hear the answer and close."""
-        client = Client(self.hosts[name], source, target, self.settle)
+        client, kept = Client(self.hosts[name], source, target, self.settle), self._open()
         self._begin()
         client.ask(question)
         self.settle()
+        self._silence(kept)
         return [*self._end(), ("outcome", client.outcome, client.said)]
 
     def ask_udp(self, name: str, source: tuple[str, int], target: tuple[str, int], question: bytes) -> list:
@@ -203,7 +204,7 @@ class Child:
 
     def many(self, n: int, name: str, address: str, target: tuple[str, int], first: int) -> Counter:
         """Open `n` connections and count the answers; an outcome stands for those that nobody gave."""
-        counts: Counter = Counter()
+        counts, kept = Counter(), self._open()
         for host in self.hosts.values():
             host.hush(True)
         try:
@@ -212,7 +213,7 @@ class Child:
                 client.ask_quickly(b"who answers?", self.pump)
                 counts[client.said or client.outcome] += 1
         finally:
-            self._silence()
+            self._silence(kept)
             for host in self.hosts.values():
                 host.hush(False)
         return counts
@@ -284,7 +285,6 @@ class Child:
 
     def _end(self) -> list:
         self.recording, heard = False, self.heard
-        self._silence()
         self.heard = []
         return [*heard, ("after", self._tables()), ("missed", [h.name for h in self.hosts.values() if h.missed])]
 
@@ -297,9 +297,13 @@ class Child:
             if source not in known:
                 self.ears.register(source, selectors.EVENT_READ, read)
 
-    def _silence(self) -> None:
+    def _open(self) -> set[socket.socket]:
+        """The servers' ends of connections that packets sent by hand have opened: their other end is nobody's."""
+        return {talk for server in self.servers for talk in server.open}
+
+    def _silence(self, kept: set[socket.socket]) -> None:
         for server in self.servers:
-            server.end()
+            server.end(kept)
 
     def pump(self) -> bool:
         """Read what was reported and serve what was asked; whether there was anything."""

@@ -25,13 +25,14 @@ from k8slab.kernel.events import Change, Hit, Wire
 from k8slab.kernel.holder import Holder, KernelError
 from k8slab.kernel.journey import Seen, tell
 from k8slab.network import Network, NetworkError
-from k8slab.packet import Packet, number
+from k8slab.packet import Flow, Packet, number
 from k8slab.trace import Trace
 
 if TYPE_CHECKING:
     from scapy.packet import Packet as ScapyPacket
 
 FIRST_PORT, PORTS = 40000, 20000      # the source ports that a host's programs are given: the model's own
+MOST_HELD = 64                        # connections by hand of one host whose RST is held back, the latest
 LONGEST = 60.0                        # seconds that a command may take
 
 
@@ -66,7 +67,7 @@ class Kernel:
         self._saved: dict[str, Ruleset] = {}          # what iptables-save printed, until a command may have changed it
         self._watched: set[str] = set()
         self._taken: set[tuple[str, int | None]] = set()      # ports of packets that were sent by hand
-        self._held_back: dict[str, Packet] = {}
+        self._held_back: dict[str, dict[Flow, str]] = {}      # host → connections by hand, and what tells their RST
         try:
             self._build({name: str(text) for name, text in (rules or {}).items()})
         except BaseException:
@@ -117,7 +118,10 @@ class Kernel:
             raise NetworkError(f"connect speaks tcp and udp, not {proto}; send takes any packet")
         source = (self._source(pod, address), sport or self._port(pod))
         self._taken.add((pod, source[1]))
-        if pod in self._held_back:
+        held = self._held_back.get(pod, {})
+        if taken := [flow for flow in held if (flow.proto, flow.source) == (proto, f"{source[0]}:{source[1]}")]:
+            for flow in taken:
+                del held[flow]
             self._watch_again(pod)
         heard = self.holder.ask("connect" if proto == "tcp" else "ask_udp", pod, source, (address, port), question)
         first = Packet(proto, source[0], address, source[1], port, payload=b"" if proto == "tcp" else question)
@@ -275,19 +279,23 @@ class Kernel:
         self._watched |= set(nodes)
         self.holder.ask("watch", list(nodes))
 
-    def _watch_again(self, node: str, refused: str = "") -> None:
-        self.holder.ask("batch", {node: (["nft", "-f", "-"], build.trace_switch(refused))})
-        self._held_back.pop(node, None)
+    def _watch_again(self, node: str) -> None:
+        tests = self._held_back.get(node, {}).values()
+        self.holder.ask("batch", {node: (["nft", "-f", "-"], build.trace_switch(tests))})
 
     def _hold_back(self, at: str, packet: Packet) -> None:
         """Let the host's own TCP not refuse the answer to a packet that it does not know of."""
-        test = (f"ip saddr {packet.src} ip daddr {packet.dst} tcp sport {packet.sport} tcp dport {packet.dport} "
-                "tcp flags & rst == rst")
-        known = self._held_back.get(at)
-        if "R" in packet.flags or known and known.flow == packet.flow:
+        held = self._held_back.setdefault(at, {})
+        if (packet.flow in held) != ("R" in packet.flags):
             return
-        self._watch_again(at, test)
-        self._held_back[at] = packet
+        if "R" in packet.flags:
+            del held[packet.flow]
+            return self._watch_again(at)
+        if len(held) == MOST_HELD:
+            del held[next(iter(held))]
+        held[packet.flow] = (f"ip saddr {packet.src} ip daddr {packet.dst} tcp sport {packet.sport} "
+                             f"tcp dport {packet.dport} tcp flags & rst == rst")
+        self._watch_again(at)
 
     def _source(self, host: str, address: str) -> str:
         self.network.host(host)
