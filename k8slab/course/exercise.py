@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from k8slab import iptables
 from k8slab.course.outcome import CANNOT_CHECK, NOT_ATTEMPTED, NOT_YET, RIGHT, Outcome, Unfit
 from k8slab.course.probe import Probe, Sent, explain
 from k8slab.errors import CommandError, Told
@@ -21,6 +22,8 @@ from k8slab.iptables import RulesError
 from k8slab.lab import Lab
 
 BLANK = "____"
+# What an answer may run: on the real kernel a command is the real program, and sees the learner's own files.
+PROGRAMS = ("iptables", "conntrack", "sysctl")
 Attempt = Callable[[Lab, object], Sequence[Probe]]
 Rules = dict[str, tuple[str, ...]]
 
@@ -131,13 +134,27 @@ def commands(node: str, *probes: Probe) -> Attempt:
         if BLANK in answer:
             raise Unfit(NOT_YET, f"There is still a blank, {BLANK}, in the answer.")
         for number, line in enumerate(_bare(answer).splitlines(), 1):
+            if line.split()[0] not in PROGRAMS:
+                raise Unfit(NOT_YET, f"{node} refuses command {number}, `{line}`: it may be {' or '.join(PROGRAMS)}.")
             try:
                 lab.run(node, line)
             except (RulesError, CommandError) as error:
-                raise Unfit(NOT_YET, f"{node} refuses command {number}, `{line}`: {error}") from None
+                said = str(error).splitlines()[0].replace("`", "'")
+                why = [one for one in _explained(lab, node, line) if one != said]
+                raise Unfit(NOT_YET, f"{node} refuses command {number}, `{line}`: {said}", *why) from None
         return probes
 
     return attempt
+
+
+def _explained(lab: Lab, node: str, line: str) -> list[str]:
+    """What is wrong with an iptables command, in our words: the program's are few, and differ between versions."""
+    if line.startswith("iptables "):
+        try:
+            iptables.run(iptables.parse(lab.run(node, "iptables-save")), line)
+        except RulesError as error:
+            return [str(error)]
+    return []
 
 
 def in_order(node: str, rules: Sequence[str], *probes: Probe) -> Attempt:
