@@ -154,11 +154,10 @@ def _conntrack(call: Call) -> str:
     found = [(connection, entry) for connection, entry in found
              if all(_FILTERS[option](entry) == value for option, value in wanted.items())]
     listed = "".join(f"{entry}\n" for _, entry in found)
-    if words[0] == "-L":
-        return listed
-    for connection, _ in found:
+    for connection, _ in found if words[0] == "-D" else ():
         table.kill(connection)
-    return f"{listed}conntrack v1.4.7 (conntrack-tools): {len(found)} flow entries have been deleted.\n"
+    done = "shown" if words[0] == "-L" else "deleted"
+    return f"{listed}conntrack v1.4.7 (conntrack-tools): {len(found)} flow entries have been {done}.\n"
 
 
 def _wanted(words: list[str]) -> dict[str, str]:
