@@ -211,12 +211,20 @@ class Child:
             for number in range(n):
                 client = Client(self.hosts[name], (address, first + number), target, self.settle)
                 client.ask_quickly(b"who answers?", self.pump)
-                counts[client.said or client.outcome] += 1
+                led_to = client.outcome == "refused" and self._led_to((address, first + number))
+                counts[client.said or led_to or client.outcome] += 1
         finally:
             self._silence(kept)
             for host in self.hosts.values():
                 host.hush(False)
         return counts
+
+    def _led_to(self, source: tuple[str, int]) -> str:
+        """Where the connection from these ends was led, as the nodes remember it; "" where none has let it through."""
+        self.settle()
+        ends = [entry.reply.source for host in self.hosts.values() for entry in host.table.values()
+                if (entry.original.src, entry.original.sport) == source]
+        return ends[0] if ends else ""
 
     def source(self, name: str, address: str) -> str:
         """The address that a program of this host would send from; "" where no route leads there."""

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 FIRST_PORT, PORTS = 40000, 20000      # the source ports that a host's programs are given: the model's own
 MOST_HELD = 64                        # connections by hand of one host whose RST is held back, the latest
+PORT_UNREACHABLE = 3                  # the ICMP code by which a connection counts as refused (RFC 1122, 4.2.3.9)
+MOST_LOOKS = 40                       # connections that are followed to see one of a kind
 LONGEST = 60.0                        # seconds that a command may take
 
 
@@ -142,9 +144,19 @@ class Kernel:
                 counts[said.split()[2].decode() if isinstance(said, bytes) else said] += count
             done += some
         for outcome in [name for name in counts if ":" not in name]:
-            trace = self.connect(pod, address, port)
-            counts[trace.received.destination if trace.received else trace.verdict] += counts.pop(outcome)
+            counts[self._became(outcome, pod, address, port)] += counts.pop(outcome)
         return counts
+
+    def _became(self, outcome: str, pod: str, address: str, port: int) -> str:
+        """What becomes of a connection that ends so: chance may give several others before it gives one."""
+        for _ in range(MOST_LOOKS):
+            trace = self.connect(pod, address, port)
+            reply = trace.reply
+            refused = reply and ("R" in reply.flags or reply.is_icmp_error and reply.icmp_code == PORT_UNREACHABLE)
+            if outcome == ("timeout" if reply is None else "refused" if refused else
+                           "unreachable" if reply.is_icmp_error else ""):
+                return trace.received.destination if trace.received else trace.verdict
+        return trace.verdict if trace.verdict != "DELIVERED" else "DROPPED" if outcome == "timeout" else "REJECTED"
 
     def restore(self, node: str, text: str, *, noflush: bool = False) -> None:
         """Feed `iptables-restore` on a node. Raises CommandError with its words where it refuses."""
