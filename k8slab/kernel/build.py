@@ -6,7 +6,7 @@ Nothing is done here. One `ip -batch` makes all links, one for each host its add
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from k8slab.kernel.events import TABLE
 from k8slab.network import Host, Interface, Network
@@ -16,7 +16,9 @@ SLICE = 250
 # What is set on every host. The error messages of a real kernel are rare, and its patience long: the lab's are not.
 SETTINGS = {
     "ipv6/conf/all/disable_ipv6": 1, "ipv6/conf/default/disable_ipv6": 1,
-    "ipv4/icmp_ratemask": 0, "ipv4/tcp_invalid_ratelimit": 0, "ipv4/tcp_synack_retries": 1, "ipv4/tcp_ecn": 0,
+    "ipv4/icmp_ratemask": 0, "ipv4/tcp_invalid_ratelimit": 0, "ipv4/tcp_synack_retries": 20, "ipv4/tcp_ecn": 0,
+    # A connection that nobody ends stays as it is for long: its servers do not ask again (an older kernel's do).
+    "?ipv4/tcp_rto_min_us": 120_000_000, "ipv4/tcp_early_retrans": 0,
     "?ipv4/icmp_msgs_per_sec": 100000, "?ipv4/icmp_msgs_burst": 100000,
     "ipv4/conf/all/arp_ignore": 0, "ipv4/conf/all/forwarding": 0,
 }
@@ -114,9 +116,9 @@ def slices(text: str) -> Iterator[str]:
             lines.append(line)
 
 
-def trace_switch(refused: str = "") -> str:
-    """What `nft -f` reads so that every rule that a packet meets is reported; `refused`: a test for packets to hold back."""
-    drop = f"{refused} drop; " if refused else ""
+def trace_switch(refused: Iterable[str] = ()) -> str:
+    """What `nft -f` reads so that every rule that a packet meets is reported; `refused`: tests for packets to hold back."""
+    drop = "".join(f"{test} drop; " for test in refused)
     return (f"table ip {TABLE}\ndelete table ip {TABLE}\ntable ip {TABLE} {{\n"
             f" chain pre {{ type filter hook prerouting priority -400; meta nftrace set 1; }}\n"
             f" chain out {{ type filter hook output priority -400; {drop}meta nftrace set 1; }}\n}}\n")

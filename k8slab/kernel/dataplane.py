@@ -26,13 +26,16 @@ from k8slab.kernel.jobs import Job
 from k8slab.kernel.holder import Holder, KernelError
 from k8slab.kernel.journey import Seen, tell
 from k8slab.network import Network, NetworkError
-from k8slab.packet import Packet, number
+from k8slab.packet import Flow, Packet, number
 from k8slab.trace import Trace
 
 if TYPE_CHECKING:
     from scapy.packet import Packet as ScapyPacket
 
 FIRST_PORT, PORTS = 40000, 20000      # the source ports that a host's programs are given: the model's own
+MOST_HELD = 64                        # connections by hand of one host whose RST is held back, the latest
+PORT_UNREACHABLE = 3                  # the ICMP code by which a connection counts as refused (RFC 1122, 4.2.3.9)
+MOST_LOOKS = 40                       # connections that are followed to see one of a kind
 LONGEST = 60.0                        # seconds that a command may take
 
 
@@ -67,8 +70,8 @@ class Kernel:
         self._saved: dict[str, Ruleset] = {}          # what iptables-save printed, until a command may have changed it
         self._watched: set[str] = set()
         self._taken: set[tuple[str, int | None]] = set()      # ports of packets that were sent by hand
-        self._held_back: dict[str, Packet] = {}
-        self._for_good: set[str] = set()
+        self._held_back: dict[str, dict[Flow, str]] = {}      # host → connections by hand, and what tells their RST
+        self._for_good: dict[str, str] = {}                   # host → what tells every RST that is held back
         self.seen: Seen | None = None                         # of the last journey
         try:
             self._build({name: str(text) for name, text in (rules or {}).items()})
@@ -124,7 +127,10 @@ class Kernel:
             raise NetworkError(f"connect speaks tcp and udp, not {proto}; send takes any packet")
         source = (self._source(pod, address), sport or self._port(pod))
         self._taken.add((pod, source[1]))
-        if pod in self._held_back:
+        held = self._held_back.get(pod, {})
+        if taken := [flow for flow in held if (flow.proto, flow.source) == (proto, f"{source[0]}:{source[1]}")]:
+            for flow in taken:
+                del held[flow]
             self._watch_again(pod)
         heard = self.holder.ask("connect" if proto == "tcp" else "ask_udp", pod, source, (address, port), question)
         self.sent_from = source[0]
@@ -146,9 +152,19 @@ class Kernel:
                 counts[said.split()[2].decode() if isinstance(said, bytes) else said] += count
             done += some
         for outcome in [name for name in counts if ":" not in name]:
-            trace = self.connect(pod, address, port)
-            counts[trace.received.destination if trace.received else trace.verdict] += counts.pop(outcome)
+            counts[self._became(outcome, pod, address, port)] += counts.pop(outcome)
         return counts
+
+    def _became(self, outcome: str, pod: str, address: str, port: int) -> str:
+        """What becomes of a connection that ends so: chance may give several others before it gives one."""
+        for _ in range(MOST_LOOKS):
+            trace = self.connect(pod, address, port)
+            reply = trace.reply
+            refused = reply and ("R" in reply.flags or reply.is_icmp_error and reply.icmp_code == PORT_UNREACHABLE)
+            if outcome == ("timeout" if reply is None else "refused" if refused else
+                           "unreachable" if reply.is_icmp_error else ""):
+                return trace.received.destination if trace.received else trace.verdict
+        return trace.verdict if trace.verdict != "DELIVERED" else "DROPPED" if outcome == "timeout" else "REJECTED"
 
     def restore(self, node: str, text: str, *, noflush: bool = False) -> None:
         """Feed `iptables-restore` on a node. Raises CommandError with its words where it refuses."""
@@ -283,24 +299,25 @@ class Kernel:
         self._watched |= set(nodes)
         self.holder.ask("watch", list(nodes))
 
-    def _watch_again(self, node: str, refused: str = "") -> None:
-        self.holder.ask("batch", [(node, [(["nft", "-f", "-"], build.trace_switch(refused))])])
-        self._held_back.pop(node, None)
+    def _watch_again(self, node: str) -> None:
+        tests = [*self._held_back.get(node, {}).values(), *filter(None, [self._for_good.get(node)])]
+        self.holder.ask("batch", [(node, [(["nft", "-f", "-"], build.trace_switch(tests))])])
 
     def _hold_back(self, at: str, packet: Packet) -> None:
         """Let the host's own TCP not refuse the answer to a packet that it does not know of."""
-        test = (f"ip saddr {packet.src} ip daddr {packet.dst} tcp sport {packet.sport} tcp dport {packet.dport} "
-                "tcp flags & rst == rst ip id 0")       # one that is sent by hand has another id
-        known = self._held_back.get(at)
-        if at in self._for_good or known and known.flow == packet.flow:
+        held = self._held_back.setdefault(at, {})
+        if at in self._for_good or packet.flow in held:
             return
-        self._watch_again(at, test)
-        self._held_back[at] = packet
+        if len(held) == MOST_HELD:
+            del held[next(iter(held))]
+        held[packet.flow] = (f"ip saddr {packet.src} ip daddr {packet.dst} tcp sport {packet.sport} "
+                             f"tcp dport {packet.dport} tcp flags & rst == rst ip id 0")    # one by hand has another id
+        self._watch_again(at)
 
     def hold_back(self, host: str, test: str) -> None:
         """Hold back for good what a host sends and what this test of `nft` says: no packet sent by hand needs its own."""
-        self._watch_again(host, test)
-        self._for_good.add(host)
+        self._for_good[host] = test
+        self._watch_again(host)
 
     def forget(self) -> None:
         """Forget every connection: entries, and what servers know."""

@@ -19,11 +19,11 @@ from dataclasses import dataclass, field, replace
 
 from k8slab.entry import Entry
 from k8slab.iptables import Ruleset
-from k8slab.kernel.events import Change, Hit, Wire
+from k8slab.kernel.events import Change, Hit, Wire, inner_flow
 from k8slab.kernel.known import Table
 from k8slab.kernel.replay import Passage, Replay, passages
 from k8slab.network import Network
-from k8slab.packet import UNREACHABLE, Packet
+from k8slab.packet import UNREACHABLE, Flow, Packet
 from k8slab.stack import says
 from k8slab.stack.heard import heard
 from k8slab.stack.routing import HostRoutes
@@ -72,8 +72,8 @@ def _print(wire: Wire) -> tuple:
     return print_of(wire.data[:20], wire.data[size:size + 20])
 
 
-def stays(at: str, seen: Seen) -> list[Stay]:
-    """The stays of a journey that begins on the host `at`, in order, with their legs."""
+def stays(at: str, sent: Flow, seen: Seen) -> list[Stay]:
+    """The stays of a journey that begins on the host `at` with a packet of these ends, in order, with their legs."""
     found: list[Stay] = []
     for wire in seen.wires:
         if wire.outgoing:
@@ -86,6 +86,7 @@ def stays(at: str, seen: Seen) -> list[Stay]:
         else:
             found.append(Stay(wire.host, wire.time, came=wire))
     _deal(found, passages(seen.hits))
+    found = _caused(found, at, sent)
     if not found or found[0].host != at or found[0].came:
         found.insert(0, Stay(at, float("-inf")))            # the first packet ended where it was made
     found.sort(key=lambda stay: stay.time)
@@ -106,6 +107,33 @@ def _deal(found: list[Stay], reported: list[Passage]) -> None:
             found.append(stay)
         if stay:
             stay.passage = passage
+
+
+def _caused(found: list[Stay], at: str, sent: Flow) -> list[Stay]:
+    """The stays without those of TCP segments that were sent again meanwhile, for a connection of an earlier journey.
+
+    A segment belongs to this journey when its host has met packets of its connection before.
+    """
+    met: dict[str, set[Flow]] = {at: {sent}}
+    strays, kept = set(), []
+    for stay in sorted(found, key=lambda stay: stay.time):
+        flows = _flows(stay)
+        made_here = not stay.came and any(flow.proto == "tcp" for flow in flows)
+        if stay.came and _print(stay.came) in strays or made_here and not flows & met.get(stay.host, set()):
+            strays |= {_print(wire) for wire in (stay.came, stay.left) if wire}
+            continue
+        met.setdefault(stay.host, set()).update(flows, (flow.reply for flow in flows))
+        kept.append(stay)
+    return kept
+
+
+def _flows(stay: Stay) -> set[Flow]:
+    """The ends that a packet had on its way through a host."""
+    headers = [(wire.data[:20], wire.data[(wire.data[0] & 15) * 4:]) for wire in (stay.came, stay.left) if wire]
+    if stay.passage:
+        headers += [(stay.passage.network, stay.passage.transport)]
+        headers += [(walk[0].network, walk[0].transport) for walk in stay.passage.walks]
+    return {flow for one in headers if (flow := inner_flow(*one))}
 
 
 def _number(found: list[Stay]) -> None:
@@ -231,7 +259,7 @@ def tell(network: Network, rules: Mapping[str, Ruleset], at: str, sent: Packet, 
          entries: tuple[tuple[str, Entry], ...]) -> Trace:
     """The Trace of what was seen. `rules`: those of each node that has any; `entries`: pairs of node and entry, after."""
     telling = Telling(network, rules, at, sent, seen)
-    for stay in stays(at, seen):
+    for stay in stays(at, sent.flow, seen):
         telling.tell(stay)
     return telling.trace(entries)
 
@@ -247,8 +275,7 @@ def _packet(wire: Wire) -> Packet:
     return from_scapy(IP(wire.data))
 
 
-def _flow(passage: Passage):
-    from k8slab.kernel.events import inner_flow
+def _flow(passage: Passage) -> Flow | None:
     return inner_flow(passage.network, passage.transport)
 
 

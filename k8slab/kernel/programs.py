@@ -75,6 +75,8 @@ class Server:
             return False
         made.setblocking(False)
         made.setsockopt(socket.IPPROTO_TCP, TCP_QUICKACK, 0)      # the ACK travels with the answer
+        # Who sends by hand may never confirm: the next answer does not wait for that.
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.open[made] = asker[0]
         self.ears.register(made, EVENT_READ, lambda: self._talk(made))
         return True
@@ -98,9 +100,9 @@ class Server:
         self.ears.unregister(talk)
         del self.open[talk]
 
-    def end(self) -> None:
-        """Forget the open connections without a packet."""
-        for talk in list(self.open):
+    def end(self, kept: set[socket.socket]) -> None:
+        """Forget the open connections, but for those of `kept`, without a packet."""
+        for talk in self.open.keys() - kept:
             self._forget(talk)
             vanish(talk)
 

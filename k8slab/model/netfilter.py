@@ -57,7 +57,10 @@ class Netfilter:
 
     def _walk(self, table: str, hook: str, skb: Skb) -> Ended:
         chain = self.tables[table].get(hook) if table in self.tables else None
-        if chain is None or (not chain.rules and chain.policy == "ACCEPT"):
+        if chain is None:
+            return ACCEPT
+        if not chain.rules and chain.policy == "ACCEPT":
+            self._count(Place(table, hook, 0), skb)
             return ACCEPT       # nothing to read, nothing to say
         return Walk(self.tables[table], hook, skb, note=self.note, nat=self._nat_target, count=self._count,
                     context=lambda skb: self._context(skb, hook)).run()
