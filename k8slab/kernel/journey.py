@@ -25,7 +25,7 @@ from k8slab.kernel.replay import Passage, Replay, passages
 from k8slab.network import Network
 from k8slab.packet import UNREACHABLE, Flow, Packet
 from k8slab.stack import says
-from k8slab.stack.heard import heard
+from k8slab.stack.heard import SPOKEN, heard
 from k8slab.stack.routing import HostRoutes
 from k8slab.stack.skb import Journal, Skb
 from k8slab.stack.stack import VERDICT, Fate, Stack
@@ -187,7 +187,7 @@ class Telling:
         kind, why = ("SEND", says.SENDS.format(host=stay.host)) if stay.leg == 1 else (
             "ANSWER", says.answers(stay.host, packet))
         refusal = self.refusals.pop(stay.host, None) if packet.is_icmp_error or "R" in packet.flags else None
-        if refusal and packet.is_icmp_error:
+        if refusal and refusal.answer and packet.is_icmp_error:
             packet = refusal.answer             # as it was made: no capture shows what it quoted then
         stack.note(kind, Skb(packet, stay.leg), why)
         return stack.send(packet, stay.leg, refusal.skb if refusal else None, answers=kind == "ANSWER")
@@ -227,7 +227,7 @@ class Telling:
     def _settle(self, stack: Stack, stay: Stay, fate: Fate | None) -> None:
         if fate is None:
             return
-        if fate.answer:
+        if fate.answer or fate.kind == "deliver" and fate.skb.packet.proto not in SPOKEN:
             self.refusals[stay.host] = fate
         if stay.leg == 1:
             self.first = fate

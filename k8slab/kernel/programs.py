@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from selectors import EVENT_READ, BaseSelector
 
 from k8slab.commands import spoken
@@ -100,7 +100,7 @@ class Server:
         self.ears.unregister(talk)
         del self.open[talk]
 
-    def end(self, kept: set[socket.socket]) -> None:
+    def end(self, kept: Collection[socket.socket] = ()) -> None:
         """Forget the open connections, but for those of `kept`, without a packet."""
         for talk in self.open.keys() - kept:
             self._forget(talk)

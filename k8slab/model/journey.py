@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from k8slab.model.programs import PROTOCOL_UNREACHABLE
 from k8slab.model.wire import GIVEN_UP, NOWHERE
 from k8slab.packet import UNREACHABLE, Packet
 from k8slab.stack import says
@@ -97,6 +98,8 @@ class Journey:
         if stack is self.origin and skb.leg > 1 and self.reply is None:
             self.reply = skb.packet
         for answer in answers:
-            self._emit(stack, answer, "ANSWER", says.answers(stack.name, answer))
+            # A protocol that nobody speaks is refused while the packet still has its entry; a closed port later.
+            about = skb if answer.is_icmp_error and answer.icmp_code == PROTOCOL_UNREACHABLE else None
+            self._emit(stack, answer, "ANSWER", says.answers(stack.name, answer), about)
             self._carry()
 

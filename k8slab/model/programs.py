@@ -99,21 +99,22 @@ class Programs:
     def _talk(self, packet: Packet) -> list[Packet]:
         """What the server's side of an open connection sends."""
         talk = Packet("tcp", packet.dst, packet.src, packet.dport, packet.sport, "A", seq=packet.ack, ack=packet.end)
-        if "S" in packet.flags:
-            return [talk.replace(flags="SA", seq=SERVER_ISN)]
         before = self.open[packet.flow]
+        if "S" in packet.flags:          # RFC 5961, 4.2: an open connection answers a SYN with an ACK
+            return [talk.replace(flags="SA", seq=SERVER_ISN)] if before == "half open" else [talk]
         if before == "half open":
             if packet.ack != SERVER_ISN + 1:         # it answers another SYN-ACK than ours
                 return _maybe(packet)
             self.open[packet.flow] = "open"
         if "F" in packet.flags:
             self.open[packet.flow] = "closing"
-            # A FIN that completes the handshake is confirmed before any program has accepted the connection.
-            return [*([talk] if before == "half open" else []), talk.replace(flags="FA")]
+            return [talk.replace(flags="FA")]
         if self.open[packet.flow] == "closing":
             del self.open[packet.flow]
             return []
-        return [talk.replace(flags="PA", payload=self._answer(packet))] if packet.payload else []
+        data = [talk.replace(flags="PA", payload=self._answer(packet))] if packet.payload else []
+        # Data that completes the handshake is confirmed before any program has accepted the connection.
+        return [talk, *data] if data and before == "half open" else data
 
     def _udp(self, packet: Packet) -> tuple[str, list[Packet]]:
         if (packet.proto, packet.dport) not in self.listens:

@@ -164,7 +164,7 @@ class Lab:
         kernel_rules = {name: self.kernel.rules(name) for name in self.nodes}
         first = packets[0] if action.what != "connect" else packets[0].replace(src=self.kernel.sent_from)
         telling = Telling(self.network, kernel_rules, action.host, first, seen)
-        for stay in stays(action.host, seen):
+        for stay in stays(action.host, first.flow, seen):
             telling.tell(stay)
         told = telling.trace(())
         for name, stack in other.stacks.items():

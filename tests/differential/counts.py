@@ -54,13 +54,13 @@ def _missed(text: str, test: str) -> str:
     """The match that a missed test belongs to."""
     if test in PLAIN:
         return PLAIN[test]
-    words = test.split()
+    words, own = test.split(), [match.name for match in read_rule(text).matches if match.name not in ("ip", "comment")]
+    if test == "conntrack state" and "conntrack" not in own:
+        return "state"
     known = {"ICMP": "icmp", "TCP": "tcp", "SYN": "tcp"}
     name = known.get(words[0], words[0])
     if name in MATCHES:
         return name
-    rule = read_rule(text)
-    own = [match.name for match in rule.matches if match.name not in ("ip", "comment")]
     for word, among in (("port", ("tcp", "udp", "sctp", "multiport")), ("type", ("addrtype",)), ("mark", ("mark", "connmark")),
                         ("conntrack", ("conntrack", "state"))):
         chosen = [name for name in own if name in among]
