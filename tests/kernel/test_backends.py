@@ -71,8 +71,8 @@ def test_looking_moves_no_counter(backend):
     """Each packet is counted once by the rules that it meets, and by no others."""
     if backend == "legacy" and (why := why_no_legacy()):
         pytest.skip(f"no iptables-legacy here: {why}")
-    with Kernel(network(), {"worker1": "*nat\n-A PREROUTING -d 10.96.0.9 -p udp -j DNAT --to-destination 10.244.1.7:99\n"
-                                       "COMMIT\n"}, backend=backend) as lab:
+    nat = "*nat\n-A PREROUTING -d 10.96.0.9 -p udp -j DNAT --to-destination 10.244.1.7:99\nCOMMIT\n"
+    with Kernel(network(), {"worker1": nat}, backend=backend) as lab:
         lab.connect("client", "10.96.0.9", 1, proto="udp")
         lab.connect("client", "10.96.0.9", 2, proto="udp")
         assert "[2:80] -A PREROUTING" in lab.run("worker1", "iptables-save -c -t nat")
