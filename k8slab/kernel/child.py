@@ -121,10 +121,10 @@ class Child:
         for proto, port in listens:
             self.servers.append(Server(self.hosts[name], proto, port, self.ears))
 
-    def watch(self, names: list[str]) -> None:
+    def watch(self, names: list[str], backend: str) -> None:
         """Hear the rule traces of these hosts, and be ready for a journey."""
         for name in names:
-            self.hosts[name].listen_to_rules()
+            self.hosts[name].listen_to_rules(backend)
             self._hear(self.hosts[name])
         if self.fence.getsockname()[1] == 0:
             self.fence.bind(("127.0.0.1", 0))

@@ -19,12 +19,12 @@ from k8slab.commands import is_answer
 from k8slab.entry import Entry
 from k8slab.errors import CommandError
 from k8slab.iptables import Ruleset
-from k8slab.kernel import build
+from k8slab.kernel import build, legacy, making
 from k8slab.kernel.commands import run
 from k8slab.kernel.events import Change, Hit, Wire
-from k8slab.kernel.jobs import Job
 from k8slab.kernel.holder import Holder, KernelError
-from k8slab.kernel.journey import Seen, tell
+from k8slab.kernel.journey import Seen, print_of, tell
+from k8slab.kernel.legacy import Line
 from k8slab.network import Network, NetworkError
 from k8slab.packet import Flow, Packet, number
 from k8slab.trace import Trace
@@ -57,13 +57,18 @@ class Clock:
 class Kernel:
     """The network in real namespaces, with real rules.
 
-    `rules`: node name to `iptables-save` text; a host that is not in it has no netfilter. `backend`: "nft" or
-    "legacy", which iptables it is. Chance is the kernel's own, and so is the clock.
+    `rules`: node name to `iptables-save` text; a host that is not in it has no netfilter. `backend`: which iptables
+    the hosts have, "nft" or "legacy"; "auto" is the one that is called `iptables` here. Chance is the kernel's own,
+    and so is the clock.
 
     Raises KernelError where the machine does not allow it, with the step that was refused.
     """
 
-    def __init__(self, network: Network, rules: Mapping[str, str | Ruleset] | None = None) -> None:
+    def __init__(self, network: Network, rules: Mapping[str, str | Ruleset] | None = None, *,
+                 backend: str = "auto") -> None:
+        if backend not in legacy.BACKENDS:
+            raise KernelError(f"there is no backend {backend!r}; there are {', '.join(legacy.BACKENDS)}")
+        self.backend = legacy.installed() if backend == "auto" else backend
         self.network, self.holder = network, Holder()
         self.clock = Clock(self.holder)
         self._ports: Counter[str] = Counter({host.name: FIRST_PORT for host in network.hosts})
@@ -80,26 +85,11 @@ class Kernel:
             raise
 
     def _build(self, rules: Mapping[str, str]) -> None:
-        network, ask = self.network, self.holder.ask
         for name in rules:
-            network.host(name)
-        joints = build.switches(network)
-        self.descriptors = ask("make", [host.name for host in network.hosts], joints)
-        # The rules ask for no link, and nf_tables mostly sleeps: they are read while all the rest is made.
-        ask("batch", [(name, [(["nft", "-f", "-"], build.trace_switch()),
-                              (["iptables-restore", "--noflush"], "".join(build.slices(text)))])
-                      for name, text in rules.items()], "none")
-        ask("write", build.settings(network.hosts))
-        ask("batch", [("", _ip("link set lo up\n" + build.links(network, self.descriptors)))], "these")
-        ask("write", build.patience(network.hosts))
-        ask("batch", [*((name, _ip(build.switch(network, name))) for name in joints),
-                      *((host.name, _ip(build.addresses(host))) for host in network.hosts)])
-        for host in network.hosts:
-            if host.listens:
-                ask("start", host.name, list(host.listens))
-        ask("ready")
+            self.network.host(name)
+        self.descriptors = making.make(self.holder.ask, self.network, rules, self._named("iptables-restore"))
         self._watched = set(rules)
-        ask("watch", list(rules))
+        self.holder.ask("watch", list(rules), self.backend)
 
     # What every dataplane answers.
 
@@ -169,7 +159,7 @@ class Kernel:
     def restore(self, node: str, text: str, *, noflush: bool = False) -> None:
         """Feed `iptables-restore` on a node. Raises CommandError with its words where it refuses."""
         texts = [text]
-        if text.count("\n") > build.SLICE:        # more than a user namespace may send at once
+        if text.count("\n") > build.SLICE and self.backend == "nft":        # more than a user namespace may send at once
             flush = "".join(f"{line}\nCOMMIT\n" for line in text.splitlines() if line.startswith("*"))
             texts = [*([] if noflush else [flush]), *build.slices(text)]
         for at, part in enumerate(texts):
@@ -247,7 +237,7 @@ class Kernel:
             self._saved.pop(node, None)
             self._watch(node)
         try:
-            status, printed = self.holder.ask("run", node, words, given.encode(), LONGEST)
+            status, printed = self.holder.ask("run", node, self._named(*words), given.encode(), LONGEST)
         except KernelError as error:
             raise CommandError(f"{node}: {words[0]}: {error}") from None
         if status and not is_answer(words[0]):
@@ -277,15 +267,18 @@ class Kernel:
     def rules(self, node: str) -> Ruleset:
         """The rules of a node, as `iptables-save` prints them now."""
         if node not in self._saved:
-            printed = self.holder.ask("run", node, ["iptables-save"], b"", LONGEST)[1]
+            printed = self.holder.ask("run", node, self._named("iptables-save"), b"", LONGEST)[1]
             lines = [line for line in printed.splitlines() if not line.startswith("#")]
             self._saved[node] = iptables.parse("\n".join([*lines, ""]), node) if lines else Ruleset()
         return self._saved[node]
 
+    def _named(self, *words: str) -> list[str]:
+        return legacy.named(list(words), self.backend, legacy.installed())
+
     def _tell(self, at: str, packet: Packet, heard: list) -> Trace:
         said = {one[0]: one[1:] for one in heard if type(one) is tuple}
         seen = Seen(sorted((one for one in heard if isinstance(one, Wire)), key=lambda wire: wire.time),
-                    [one for one in heard if isinstance(one, Hit)], [one for one in heard if isinstance(one, Change)],
+                    self._hits(heard), [one for one in heard if isinstance(one, Change)],
                     said["before"][0])
         self.seen = seen
         if said["missed"][0]:
@@ -293,11 +286,19 @@ class Kernel:
         entries = tuple((host.name, entry) for host in self.network.hosts for entry in said["after"][0].get(host.name, ()))
         return tell(self.network, {name: self.rules(name) for name in self._watched}, at, packet, seen, entries)
 
+    def _hits(self, heard: list) -> list[Hit]:
+        hits = [one for one in heard if isinstance(one, Hit)]
+        if self.backend == "nft":
+            return hits
+        sizes = {(node, table.name, chain.name): len(chain.rules) for node in self._watched
+                 for table in self.rules(node).tables for chain in table.chains}
+        return legacy.merged(hits, [one for one in heard if isinstance(one, Line)], sizes, print_of)
+
     def _watch(self, *nodes: str) -> None:
         for node in set(nodes) - self._watched:
             self._watch_again(node)
         self._watched |= set(nodes)
-        self.holder.ask("watch", list(nodes))
+        self.holder.ask("watch", list(nodes), self.backend)
 
     def _watch_again(self, node: str) -> None:
         tests = [*self._held_back.get(node, {}).values(), *filter(None, [self._for_good.get(node)])]
@@ -340,7 +341,3 @@ class Kernel:
             port = FIRST_PORT + (port + 1 - FIRST_PORT) % PORTS
         self._ports[host] = FIRST_PORT + (port + 1 - FIRST_PORT) % PORTS
         return port
-
-
-def _ip(batch: str) -> list[Job]:
-    return [(["ip", "-batch", "-"], batch)]

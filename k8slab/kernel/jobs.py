@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from k8slab.kernel.linux import inside
 
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8",
-               "XTABLES_LOCKFILE": "/dev/null", "HOME": "/"}
+               "XTABLES_LOCKFILE": "/proc/self/ns/net", "HOME": "/"}
 Job = tuple[list[str], str]          # the words of a program, and its standard input
 
 

@@ -255,13 +255,18 @@ class Telling:
         return step
 
 
-def tell(network: Network, rules: Mapping[str, Ruleset], at: str, sent: Packet, seen: Seen,
-         entries: tuple[tuple[str, Entry], ...]) -> Trace:
-    """The Trace of what was seen. `rules`: those of each node that has any; `entries`: pairs of node and entry, after."""
+def follow(network: Network, rules: Mapping[str, Ruleset], at: str, sent: Packet, seen: Seen) -> Telling:
+    """A journey as far as what was seen tells it. `rules`: those of each node that has any; `at`: who has sent `sent`."""
     telling = Telling(network, rules, at, sent, seen)
     for stay in stays(at, sent.flow, seen):
         telling.tell(stay)
-    return telling.trace(entries)
+    return telling
+
+
+def tell(network: Network, rules: Mapping[str, Ruleset], at: str, sent: Packet, seen: Seen,
+         entries: tuple[tuple[str, Entry], ...]) -> Trace:
+    """The Trace of what was seen; `entries`: pairs of node and entry, as they are afterwards."""
+    return follow(network, rules, at, sent, seen).trace(entries)
 
 
 def _was_seen(step: Step) -> bool:

@@ -9,8 +9,9 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 
 from k8slab.entry import Entry
-from k8slab.kernel import events, netlink
+from k8slab.kernel import events, legacy, netlink
 from k8slab.kernel.events import Change, Hit, Wire
+from k8slab.kernel.legacy import Line
 from k8slab.kernel.linux import inside, new_network
 from k8slab.packet import Flow
 
@@ -41,17 +42,18 @@ class Host:
         self.wire.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, netlink.BUFFER)
         self.traces: socket.socket | None = None
+        self.log: socket.socket | None = None       # of iptables-legacy
         self.missed = False                         # the kernel has said more than the buffer holds
 
     def inside(self):
         """Within the `with`, this process is in the host's namespace."""
         return inside(self.net, self.home)
 
-    def listen_to_rules(self) -> None:
-        """Hear the trace of rules from now on."""
-        if self.traces is None:
-            with self.inside():
-                self.traces = netlink.listen(netlink.GROUP_TRACE)
+    def listen_to_rules(self, backend: str) -> None:
+        """Hear the trace of rules from now on, "nft" or "legacy": of legacy, nf_tables tells where it begins."""
+        with self.inside():
+            self.traces = self.traces or netlink.listen(netlink.GROUP_TRACE)
+            self.log = self.log or (legacy.listen() if backend == "legacy" else None)
 
     def write(self, settings: Iterable[tuple[str, object]]) -> None:
         """Set sysctls: pairs of path below /proc/sys/net, "?" before it where it may be missing, and value.
@@ -73,23 +75,25 @@ class Host:
 
     def close(self) -> None:
         """Let go of the namespace: the kernel takes it away with the last descriptor."""
-        for one in (self.wire, self.changes, self.talk, self.routes, self.traces):
+        for one in (self.wire, self.changes, self.talk, self.routes, self.traces, self.log):
             if one:
                 one.close()
         os.close(self.net)
 
     # What was seen since the last time.
 
-    def sources(self) -> dict[socket.socket, Callable[[], Iterator[Wire | Hit | Change]]]:
+    def sources(self) -> dict[socket.socket, Callable[[], Iterator[Wire | Hit | Line | Change]]]:
         """The sockets that watch this host, and how each is read."""
-        heard = {self.wire: self._wires, self.changes: self._changes}
-        return heard | ({self.traces: self._hits} if self.traces else {})
+        heard = {self.wire: self._wires, self.changes: self._changes, self.traces: self._hits, self.log: self._lines}
+        return {source: read for source, read in heard.items() if source}
 
     def hush(self, quiet: bool) -> None:
         """Have the kernel report no rules, or have it report them again."""
         if self.traces:
             word = netlink.DROP_MEMBERSHIP if quiet else netlink.ADD_MEMBERSHIP
             self.traces.setsockopt(netlink.SOL_NETLINK, word, netlink.GROUP_TRACE)
+        if self.log:
+            legacy.hush(self.log, quiet)
 
     def _wires(self) -> Iterator[Wire]:
         while True:
@@ -107,6 +111,10 @@ class Host:
             for kind, _, body in netlink.messages(data):
                 if kind & 0xFF == netlink.NFT_TRACE:
                     yield events.read_hit(self.name, body, self._position, self._interface)
+
+    def _lines(self) -> Iterator[Line]:
+        for data in self._datagrams(self.log):
+            yield from legacy.read_lines(self.name, data, self._interface)
 
     def _changes(self) -> Iterator[Change]:
         for data in self._datagrams(self.changes):
