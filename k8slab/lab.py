@@ -17,6 +17,7 @@ from k8slab.entry import Entry
 from k8slab.errors import Told
 from k8slab.kubeproxy import Config, Node, Objects, Proxier, pod_cidr, read_objects, saved
 from k8slab.iptables import Ruleset
+from k8slab.magic import remember
 from k8slab.model.dataplane import Clock, Model
 from k8slab.network import POD_RANGE, Network, cluster_network
 from k8slab.packet import Packet
@@ -101,6 +102,7 @@ class Lab:
         self._seed, self.dataplane = seed, None
         self._build = _builder(dataplane)
         self.reset()
+        remember(self)
 
     def reset(self) -> None:
         """Build everything anew: wiring, rules, connections, time and chance as they were at the start."""

@@ -37,7 +37,7 @@ class Interface:
     `kind`: "veth", "bridge" or "loopback". `up`: whether it is switched on. `master`: the bridge that it is a port
     of, or "". `index`: its number on its host, 0 for its place among the host's interfaces (`Host.index`). `fresh`: it
     has never been up, so that no queue stands before it (qdisc noop). `own_mac`: a bridge whose MAC was set, and does
-    not follow its ports.
+    not follow its ports. `looked`: a bridge that has looked at its ports, and goes by what it saw.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Interface:
     index: int = 0
     fresh: bool = False
     own_mac: bool = False
+    looked: bool = False
 
     @property
     def ips(self) -> tuple[str, ...]:

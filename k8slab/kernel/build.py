@@ -16,7 +16,7 @@ SLICE = 250
 # What is set on every host. The error messages of a real kernel are rare, and its patience long: the lab's are not.
 SETTINGS = {
     "ipv6/conf/all/disable_ipv6": 1, "ipv6/conf/default/disable_ipv6": 1,
-    "ipv4/icmp_ratelimit": 0, "ipv4/tcp_invalid_ratelimit": 0, "ipv4/tcp_synack_retries": 20, "ipv4/tcp_ecn": 0,
+    "ipv4/icmp_ratemask": 0, "ipv4/tcp_invalid_ratelimit": 0, "ipv4/tcp_synack_retries": 20, "ipv4/tcp_ecn": 0,
     # A connection that nobody ends stays as it is for long: its servers do not ask again (an older kernel's do).
     "?ipv4/tcp_rto_min_us": 120_000_000, "ipv4/tcp_early_retrans": 0,
     "?ipv4/icmp_msgs_per_sec": 100000, "?ipv4/icmp_msgs_burst": 100000,

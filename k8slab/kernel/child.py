@@ -257,6 +257,20 @@ class Child:
             seconds, nanoseconds = struct.unpack("=qq", ancillary[0][2][:16])
             frames.append((seconds + nanoseconds / 1e9, data))
 
+    def forget(self) -> None:
+        """Forget every connection: the entries of each host, and what its servers know."""
+        for server in self.servers:
+            server.begin_anew()
+        for host in self.hosts.values():
+            if host.traces:
+                host.flush()
+        self.settle()
+
+    def table(self, name: str) -> list:
+        """The entries of a host as the events tell them, oldest first."""
+        self.pump()
+        return list(self.hosts[name].table.values())
+
     def age(self, seconds: int) -> None:
         """Let this time pass for every connection that a host remembers."""
         self.pump()
@@ -293,6 +307,8 @@ class Child:
 
     def _end(self) -> list:
         self.recording, heard = False, self.heard
+        for host in self.hosts.values():
+            host.refresh()
         self.heard = []
         return [*heard, ("after", self._tables()), ("missed", [h.name for h in self.hosts.values() if h.missed])]
 

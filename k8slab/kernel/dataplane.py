@@ -70,6 +70,8 @@ class Kernel:
         self._watched: set[str] = set()
         self._taken: set[tuple[str, int | None]] = set()      # ports of packets that were sent by hand
         self._held_back: dict[str, dict[Flow, str]] = {}      # host → connections by hand, and what tells their RST
+        self._for_good: dict[str, str] = {}                   # host → what tells all that is held back, whoever sends
+        self.seen: Seen | None = None                         # of the last journey
         try:
             self._build({name: str(text) for name, text in (rules or {}).items()})
         except BaseException:
@@ -126,6 +128,7 @@ class Kernel:
                 del held[flow]
             self._watch_again(pod)
         heard = self.holder.ask("connect" if proto == "tcp" else "ask_udp", pod, source, (address, port), question)
+        self.sent_from = source[0]
         first = Packet(proto, source[0], address, source[1], port, payload=b"" if proto == "tcp" else question)
         return self._tell(pod, first, heard)
 
@@ -270,8 +273,8 @@ class Kernel:
         """The rules of a node, as `iptables-save` prints them now."""
         if node not in self._saved:
             printed = self.holder.ask("run", node, ["iptables-save"], b"", LONGEST)[1]
-            self._saved[node] = iptables.parse("".join(f"{line}\n" for line in printed.splitlines()
-                                                       if not line.startswith("#")), node)
+            lines = [line for line in printed.splitlines() if not line.startswith("#")]
+            self._saved[node] = iptables.parse("\n".join([*lines, ""]), node) if lines else Ruleset()
         return self._saved[node]
 
     def _tell(self, at: str, packet: Packet, heard: list) -> Trace:
@@ -292,22 +295,28 @@ class Kernel:
         self.holder.ask("watch", list(nodes))
 
     def _watch_again(self, node: str) -> None:
-        tests = self._held_back.get(node, {}).values()
+        tests = [self._for_good[node]] if node in self._for_good else self._held_back.get(node, {}).values()
         self.holder.ask("batch", {node: (["nft", "-f", "-"], build.trace_switch(tests))})
 
     def _hold_back(self, at: str, packet: Packet) -> None:
         """Let the host's own TCP not refuse the answer to a packet that it does not know of."""
         held = self._held_back.setdefault(at, {})
-        if (packet.flow in held) != ("R" in packet.flags):
+        if at in self._for_good or packet.flow in held:
             return
-        if "R" in packet.flags:
-            del held[packet.flow]
-            return self._watch_again(at)
         if len(held) == MOST_HELD:
             del held[next(iter(held))]
         held[packet.flow] = (f"ip saddr {packet.src} ip daddr {packet.dst} tcp sport {packet.sport} "
-                             f"tcp dport {packet.dport} tcp flags & rst == rst")
+                             f"tcp dport {packet.dport} tcp flags & rst == rst ip id 0")   # one by hand has another id
         self._watch_again(at)
+
+    def hold_back(self, host: str, test: str) -> None:
+        """Hold back for good what a host sends and what this test of `nft` says: no packet sent by hand needs its own."""
+        self._for_good[host] = test
+        self._watch_again(host)
+
+    def forget(self) -> None:
+        """Forget every connection: entries, and what servers know."""
+        self.holder.ask("forget")
 
     def _source(self, host: str, address: str) -> str:
         self.network.host(host)

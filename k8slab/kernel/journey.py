@@ -157,12 +157,13 @@ class Telling:
         self.refusals: dict[str, Fate] = {}         # host → what it has refused, until the answer to that is seen
         self.turned: dict[str, Skb] = {}             # host → what goes round by its lo
         self.asked = [sent.flow]
+        self.draws: list[bool] = []                  # of every random draw: whether it was below the rule's threshold
         self.stacks: dict[str, Stack] = {}
         for host in network.hosts:
             routes = HostRoutes(host)
             table = Table(seen.before.get(host.name, ()), [c for c in seen.changes if c.host == host.name])
-            stack = Stack(host.name, routes, Replay(host.name, rules.get(host.name), routes, table), lambda: 0.0,
-                          forwards=bool(host.sysctl("ip_forward")))
+            netfilter = Replay(host.name, rules.get(host.name), routes, table, self.draws)
+            stack = Stack(host.name, routes, netfilter, lambda: 0.0, forwards=bool(host.sysctl("ip_forward")))
             stack.journal = self.journal
             self.stacks[host.name] = stack
 
@@ -189,7 +190,7 @@ class Telling:
         if refusal and packet.is_icmp_error:
             packet = refusal.answer             # as it was made: no capture shows what it quoted then
         stack.note(kind, Skb(packet, stay.leg), why)
-        return stack.send(packet, stay.leg, refusal.skb if refusal else None)
+        return stack.send(packet, stay.leg, refusal.skb if refusal else None, answers=kind == "ANSWER")
 
     def _as_made(self, stay: Stay) -> Packet | None:
         """The packet before any rule of its host read it."""
@@ -215,7 +216,7 @@ class Telling:
             return None
         if fate.kind != "transmit":
             return fate
-        if any(self.stacks[name].routes.look_up(fate.next_hop).kind == "local"
+        if skb.oif == "lo" or any(self.stacks[name].routes.look_up(fate.next_hop).kind == "local"
                for name, _ in self.network.neighbours(stay.host, skb.oif)):
             why = NOT_SEEN.format(oif=skb.oif)
             stack.note("DROP", skb, why, ends=True)
@@ -242,8 +243,16 @@ class Telling:
         """The journey as a Trace."""
         first = self.first or Fate("unknown", Skb(self.sent, 1), reason="the packet was lost from sight")
         received = first.skb.packet if first.kind == "deliver" else None
-        steps = tuple(replace(step, observed=True) if _was_seen(step) else step for step in self.journal.steps)
+        steps = tuple(replace(step, observed=True) if _was_seen(step) else self._told(step) for step in self.journal.steps)
         return Trace(steps, self.sent, received, self.reply, entries, VERDICT[first.kind], first.reason or self.later)
+
+
+    def _told(self, step: Step) -> Step:
+        """A refusal without a rule, whose error nobody saw: Linux sends few of them (`ip_error`, net.ipv4.route.error_*)."""
+        left = self.refusals.get(step.node)
+        if step.kind == "REJECT" and left and left.skb.leg == step.leg:
+            return replace(step, why=f"{step.why}; but no error was seen: the kernel limits how many it sends")
+        return step
 
 
 def tell(network: Network, rules: Mapping[str, Ruleset], at: str, sent: Packet, seen: Seen,
@@ -275,11 +284,10 @@ def _from_headers(passage: Passage) -> Packet | None:
     flow = _flow(passage)
     if flow is None:
         return None
-    flags = ""
+    flags, payload, size = "", b"", struct.unpack_from(">H", passage.network, 2)[0] - 20
     if flow.proto == "tcp" and len(passage.transport) >= 14:
         bits = passage.transport[13]
         flags = "".join(letter for at, letter in enumerate("FSRP") if bits >> at & 1) + "A" * (bits >> 4 & 1)
-    length = struct.unpack_from(">H", passage.network, 2)[0] - 20 - (passage.transport[12] >> 4) * 4 * bool(flags)
-    payload = b"?" * max(0, length) if flow.proto == "tcp" else b""
+        payload = b"?" * max(0, size - (passage.transport[12] >> 4) * 4)
     return Packet(flow.proto, flow.src, flow.dst, flow.sport, flow.dport, flags, passage.network[8], payload,
                   icmp_type=flow.icmp_type, icmp_code=flow.icmp_code, icmp_id=flow.icmp_id)

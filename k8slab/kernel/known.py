@@ -43,6 +43,14 @@ class Known:
         return self.now.reply
 
     @property
+    def mark(self) -> int:
+        return self.now.mark
+
+    @mark.setter
+    def mark(self, value: int) -> None:
+        self.now = replace(self.now, mark=value)
+
+    @property
     def confirmed(self) -> bool:
         return self.now.confirmed
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from selectors import EVENT_READ, BaseSelector
 
 from k8slab.commands import spoken
@@ -24,6 +24,11 @@ class Server:
 
     def __init__(self, host: Host, proto: str, port: int, ears: BaseSelector) -> None:
         self.host, self.proto, self.port, self.ears = host, proto, port, ears
+        self.open: dict[socket.socket, str] = {}
+        self._listen()
+
+    def _listen(self) -> None:
+        host, proto, port, ears = self.host, self.proto, self.port, self.ears
         kind = socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM
         with host.inside():
             self.door = socket.socket(socket.AF_INET, kind | socket.SOCK_NONBLOCK)
@@ -34,7 +39,13 @@ class Server:
         else:
             self.door.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
         ears.register(self.door, EVENT_READ, self._accept if proto == "tcp" else self._datagrams)
-        self.open: dict[socket.socket, str] = {}
+
+    def begin_anew(self) -> None:
+        """Forget everything, half-open connections too."""
+        self.end()
+        self.ears.unregister(self.door)
+        self.door.close()
+        self._listen()
 
     def _datagrams(self) -> bool:
         busy = False
@@ -89,9 +100,9 @@ class Server:
         self.ears.unregister(talk)
         del self.open[talk]
 
-    def end(self, kept: set[socket.socket]) -> None:
+    def end(self, kept: Collection[socket.socket] = ()) -> None:
         """Forget the open connections, but for those of `kept`, without a packet."""
-        for talk in self.open.keys() - kept:
+        for talk in self.open.keys() - set(kept):
             self._forget(talk)
             vanish(talk)
 

@@ -98,8 +98,8 @@ def _iptables(call: Call) -> str:
 def _restore(call: Call) -> str:
     unknown = [w for w in call.words if w not in ("-n", "--noflush")]
     if unknown:
-        raise CommandError(f"iptables-restore {unknown[0]}: the model knows iptables-restore [--noflush], with the rules "
-                           f"on its standard input")
+        raise CommandError(f"iptables-restore {unknown[0]}: the model knows iptables-restore [--noflush], with the "
+                           f"rules on its standard input")
     call.model.restore(call.node, call.given, noflush=bool(call.words))
     return ""
 

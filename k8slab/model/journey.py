@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from k8slab.model.wire import GIVEN_UP
+from k8slab.model.wire import GIVEN_UP, NOWHERE
 from k8slab.packet import UNREACHABLE, Packet
 from k8slab.stack import says
 from k8slab.stack.skb import Journal, Skb
@@ -54,7 +54,7 @@ class Journey:
     def _emit(self, stack: Stack, packet: Packet, kind: str, why: str, about: Skb | None = None) -> None:
         leg = self.journal.next_leg()
         stack.note(kind, Skb(packet, leg), why)
-        self._settle(stack, stack.send(packet, leg, about))
+        self._settle(stack, stack.send(packet, leg, about, answers=kind == "ANSWER"))
 
     def _settle(self, stack: Stack, fate: Fate) -> None:
         """See to it that what became of a packet on one host is carried on by the next."""
@@ -80,6 +80,8 @@ class Journey:
             self.model.wire.loop(stack.name, skb.packet)
             return stack.receive(skb, "lo")
         found = self.model.wire.resolve(stack, skb.oif, fate.next_hop, skb.packet)
+        if found == NOWHERE:
+            return stack.lose(skb, f"nobody on {skb.oif} has the MAC that is noted for {fate.next_hop}")
         if found:
             stack.leave(fate)
             self.model.wire.carry((stack.name, skb.oif), found, skb.packet)

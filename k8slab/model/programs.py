@@ -1,8 +1,8 @@
 """The programs on a host: what answers a packet that has reached it, and what a client says next.
 
 Servers are as plain as can be: whoever connects and asks is told which host answers, and
-which address it saw the question come from; who asks in HTTP is told in HTTP. A closed TCP port answers with RST, a closed UDP
-port with an ICMP error, a ping with its echo (RFC 9293, RFC 1122).
+which address it saw the question come from; who asks in HTTP is told in HTTP. A closed TCP port answers
+with RST, a closed UDP port with an ICMP error, a ping with its echo (RFC 9293, RFC 1122).
 
 A client is a conversation that is open from this host: its SYN was sent, and it knows what to
 say to each answer. A packet for a port where neither a server nor a client waits is refused.
@@ -68,7 +68,7 @@ class Programs:
         """What happens to a packet that was delivered here: a sentence, and the packets sent because of it."""
         if packet.is_icmp_error:
             return self._hear_error(packet)
-        client = self.clients.get(packet.flow.reply)
+        client = self.clients.get(packet.flow.reply) if packet.proto in _SERVERS else None
         if client:
             return says.ASKED.format(host=self.host.name), client.hear(packet)
         return _SERVERS.get(packet.proto, Programs._other)(self, packet)
@@ -101,13 +101,15 @@ class Programs:
         talk = Packet("tcp", packet.dst, packet.src, packet.dport, packet.sport, "A", seq=packet.ack, ack=packet.end)
         if "S" in packet.flags:
             return [talk.replace(flags="SA", seq=SERVER_ISN)]
-        if self.open[packet.flow] == "half open":
+        before = self.open[packet.flow]
+        if before == "half open":
             if packet.ack != SERVER_ISN + 1:         # it answers another SYN-ACK than ours
                 return _maybe(packet)
             self.open[packet.flow] = "open"
         if "F" in packet.flags:
             self.open[packet.flow] = "closing"
-            return [talk.replace(flags="FA")]
+            # A FIN that completes the handshake is confirmed before any program has accepted the connection.
+            return [*([talk] if before == "half open" else []), talk.replace(flags="FA")]
         if self.open[packet.flow] == "closing":
             del self.open[packet.flow]
             return []

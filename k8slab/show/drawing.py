@@ -144,7 +144,8 @@ def _host_words(network: Network, host: Host, indent: str) -> list[str]:
         far = [" ".join(end) for end in network.neighbours(host.name, interface.name)]
         link = next((f", to {_and(far)} by {link.name}" for link in network.links
                      if (host.name, interface.name) in link.ends), "")
-        wires.append(interface_words(interface) + link)
+        port = f", a port of {interface.master}" * bool(interface.master)
+        wires.append(interface_words(interface) + ("" if interface.up else ", down") + port + link)
     inner = [*listens, *wires, *(f"route {route}" for route in host.routes)]
     return [f"{indent}{title(host)}, a network namespace", *(f"{indent}  {line}" for line in inner)]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from k8slab.network import Host
-from k8slab.packet import PORT_PROTOCOLS, Flow, Packet
+from k8slab.packet import Flow, Packet
 from k8slab.stack import says
 
+SPOKEN = ("tcp", "udp", "icmp")
 ICMP_ANSWERED = frozenset({8, 13})
 
 
@@ -18,12 +19,12 @@ def heard(host: Host, packet: Packet, asked: Collection[Flow]) -> str:
         if packet.quoted and packet.quoted.flow in asked:
             return says.ERROR_HEARD.format(destination=packet.quoted.destination)
         return says.ERROR_IGNORED
+    if packet.proto not in SPOKEN:
+        return says.UNSPOKEN.format(**about)
     if packet.flow.reply in asked:
         return says.ASKED.format(**about)
     if packet.proto == "icmp":
         return (says.ICMP_QUESTION if packet.icmp_type in ICMP_ANSWERED else says.UNWANTED).format(**about)
-    if packet.proto not in PORT_PROTOCOLS - {"sctp"}:
-        return says.UNSPOKEN.format(**about)
     if (packet.proto, packet.dport) in host.listens:
         return (says.ENDED if "R" in packet.flags else says.LISTENS).format(**about)
     return says.CLOSED.format(**about, answer="a RST" if packet.proto == "tcp" else "an ICMP error")
