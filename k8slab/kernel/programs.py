@@ -102,7 +102,7 @@ class Server:
 
     def end(self, kept: Collection[socket.socket] = ()) -> None:
         """Forget the open connections, but for those of `kept`, without a packet."""
-        for talk in self.open.keys() - kept:
+        for talk in self.open.keys() - set(kept):
             self._forget(talk)
             vanish(talk)
 
