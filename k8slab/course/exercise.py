@@ -72,9 +72,11 @@ class Exercise:
 
     def _unless_untouched(self, outcome: Outcome, answer: object) -> Outcome:
         """A broken lab that is as it was given has not been attempted, whatever its packets do."""
-        if outcome.kind != RIGHT and isinstance(answer, Lab) and rules_of(answer) == rules_of(self.make()):
-            return Outcome(NOT_ATTEMPTED, self.asks)
-        return outcome
+        if outcome.kind == RIGHT or not isinstance(answer, Lab):
+            return outcome
+        given = self.make()
+        same = rules_of(answer) == rules_of(given) and answer.network == given.network
+        return Outcome(NOT_ATTEMPTED, self.asks) if same else outcome
 
     def _untouched(self, answer: object) -> bool:
         if isinstance(answer, str):
