@@ -85,10 +85,14 @@ class Exercise:
 
 
 def rules_of(lab: Lab) -> dict[str, tuple[str, ...]]:
-    """The rules of every node, by its name, as `iptables-save` prints them."""
+    """The rules of every node, by its name, as `iptables-save` prints them, without what a policy has counted."""
     nodes = [host.name for host in lab.network.hosts if host.kind == "node"]
     return {
-        node: tuple(line for line in lab.run(node, "iptables-save").splitlines() if line.startswith(("-A", ":")))
+        node: tuple(
+            line.partition(" [")[0] if line[0] == ":" else line
+            for line in lab.run(node, "iptables-save").splitlines()
+            if line.startswith(("-A", ":"))
+        )
         for node in nodes
     }
 

@@ -40,8 +40,8 @@ def _lost(words: str, *numbers: int) -> Callable[[Sequence[Sent]], bool]:
 
 
 NEIGHBOURS = Fault(
-    "The route has no `via`: it says that everything is on the Pod's own cable, and the Pod asks there, by ARP, for "
-    "an address that nobody on it has.",
+    "A route without `via`, or an address with `/24`, says that others are on the Pod's own cable: the Pod asks there, "
+    "by ARP, for an address that nobody on it has.",
     _lost("answers the ARP question", 0, 2),
 )
 
@@ -94,7 +94,7 @@ UNIT = Content(
                 NEIGHBOURS,
                 Fault(
                     "red gets out now. What worker1 has for blue does not come to blue yet.",
-                    lambda sent: bool(sent[3].wrong) and not sent[2].wrong,
+                    lambda sent: _lost("blackhole", 3)(sent) and not sent[2].wrong,
                 ),
                 Fault(
                     "blue is reached now. red has no way out yet.",
@@ -127,7 +127,7 @@ UNIT = Content(
                 Fault(
                     "green's packets get out, and the answers do not come back: worker1 does not know that 10.244.1.4 "
                     "is behind its end of the cable, and sends what is for green to the router.",
-                    _lost("blackhole", 0, 1, 2),
+                    _lost("blackhole", 0, 2),
                 ),
             ),
             make=two_pods,
