@@ -45,8 +45,8 @@ EDITS = {
     ),
     "third": (
         'from k8slab.course.units.labs import ROUTED\n'
-        'answer = ROUTED.format(pod="green", n=4).replace("ip route add 10.244.1.4 dev veth-green\\n", "")',
         'answer = ROUTED.format(pod="green", n=4)',
+        'answer = ROUTED.format(pod="green", n=4).replace("10.244.1.", "10.244.0.")',
     ),
     "first": (
         'answer = "iptables -t nat -A OUTPUT -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination '

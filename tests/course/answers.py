@@ -38,7 +38,7 @@ NEW, LEAVE, ON, DNAT = (
 )
 SYN_ACK = {"src": "10.106.175.128", "dst": "10.244.1.5", "sport": 6443, "dport": 50000, "flags": "SA"}
 
-GREEN = ROUTED.format(pod="green", n=4)
+GREEN = ROUTED.format(pod="green", n=4).replace("10.244.1.", "10.244.0.")
 TO_RED, TO_BLUE = "ip -n red route add default via 10.244.1.1", "ip route add 10.244.1.3 dev veth-blue"
 
 
@@ -91,21 +91,21 @@ ANSWERS: dict[tuple[str, str], Answers] = {
     ),
     ("03", "third"): Answers(
         right=(
-            GREEN.replace("veth-green", "vg"),
+            GREEN.replace("veth-green", "vg").replace("10.244.0.4/32", "10.244.0.4/24"),
             "ip netns add green\nip link add vg type veth peer name eth0 netns green\nip link set vg up\n"
-            "ip route add 10.244.1.4 dev vg\nip -n green address add 10.244.1.4 dev eth0\nip -n green link set eth0 up\n"
+            "ip route add 10.244.0.4 dev vg\nip -n green address add 10.244.0.4 dev eth0\nip -n green link set eth0 up\n"
             "ip address add 169.254.1.1/32 dev vg\nip -n green route add 169.254.1.1 dev eth0\n"
             "ip -n green route add default via 169.254.1.1",
         ),
         foreseen=(
-            GREEN.replace("10.244.1.4/32", "10.244.1.4/24"),
+            GREEN.replace("via 10.244.0.1", "dev eth0"),
             without(GREEN, "route add default"),
-            without(GREEN, "ip route add 10.244.1.4"),
+            without(GREEN, "ip route add 10.244.0.4"),
         ),
         others=(
             (without(GREEN, "green link set eth0 up"), "refuses command"),
             (GREEN.replace("green", "black"), "there is no host green"),
-            (GREEN.replace("10.244.1.4", "10.244.1.5"), "10.244.1.4:8080"),
+            (GREEN.replace("10.244.0.4", "10.244.0.5"), "10.244.0.4:8080"),
             (f"{GREEN}\nsysctl -w net.ipv4.ip_forward=0", "ip_forward is 0"),
         ),
     ),

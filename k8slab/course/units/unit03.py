@@ -12,7 +12,7 @@ from k8slab.course.units.labs import API, ROUTED, two_faults, two_pods
 from k8slab.lab import Lab
 
 PORT = 8080
-RED, BLUE, GREEN = (f"10.244.1.{n}:{PORT}" for n in (2, 3, 4))
+RED, BLUE, GREEN = (f"10.244.{address}:{PORT}" for address in ("1.2", "1.3", "0.4"))
 
 
 def asks(pod: str, name: str, address: str) -> Probe:
@@ -28,8 +28,8 @@ THIRD = (asks("green", "blue", BLUE), asks("blue", "green", GREEN), asks("green"
 
 
 def third(lab: Lab, answer: object) -> Sequence[Probe]:
-    """The answer is a text of commands, run on worker1, after which a program listens in the Pod green."""
-    probes = commands("worker1", *THIRD)(lab, answer)
+    """The answer is a text of commands, run on k8smaster, after which a program listens in the Pod green."""
+    probes = commands("k8smaster", *THIRD)(lab, answer)
     lab.serve("green", PORT)
     return probes
 
@@ -68,7 +68,7 @@ UNIT = Content(
         ),
         Prediction(
             "edge",
-            "red connects to 10.96.0.1:443, and no node has a rule. What does the program in red hear?",
+            "red connects to 10.96.0.1:443, and no node has a rule for it. What does the program in red hear?",
             ("an answer", "an error, at once", "nothing, until it gives up"),
         ),
     ),
@@ -105,19 +105,19 @@ UNIT = Content(
         ),
         Exercise(
             "third",
-            "Wire a third Pod to worker1: a namespace called green, with the address 10.244.1.4. It reaches blue and "
-            "the API server, and blue reaches it.",
+            "Wire a third Pod, on the other node: a namespace called green on k8smaster, with the address 10.244.0.4. "
+            "It reaches blue and the API server, and blue reaches it.",
             "",
             third,
             hints=(
                 "What did red need? A namespace, a cable with two ends, both switched on, an address.",
-                "Two sides need routes: green for everything else, worker1 for green.",
-                "`ip -n green route add default via 10.244.1.1` is taken once green knows where 10.244.1.1 is: "
-                "`ip -n green route add 10.244.1.1 dev eth0`.",
+                "Two sides need routes: green for everything else, k8smaster for green.",
+                "The gateway is an address of the node's end, 10.244.0.1 on this node. `ip -n green route add default via "
+                "10.244.0.1` is taken once green knows where that is: `ip -n green route add 10.244.0.1 dev eth0`.",
             ),
-            solution=ROUTED.format(pod="green", n=4),
-            why="The recipe that wired red and blue, with another name and another number. A network plugin does just "
-            "this for each Pod when it starts.",
+            solution=ROUTED.format(pod="green", n=4).replace("10.244.1.", "10.244.0."),
+            why="The recipe that wired red and blue, with this node's range. worker1 needs nothing new: it had a route to "
+            "the whole range of k8smaster, as each node has to each other.",
             faults=(
                 NEIGHBOURS,
                 Fault(
@@ -125,8 +125,8 @@ UNIT = Content(
                     _lost("green: no packet is made", 0, 2),
                 ),
                 Fault(
-                    "green's packets get out, and the answers do not come back: worker1 does not know that 10.244.1.4 "
-                    "is behind its end of the cable, and sends what is for green to the router.",
+                    "green's packets get out, and the answers do not come back: k8smaster does not know that "
+                    "10.244.0.4 is behind its end of the cable, and sends what is for green to the router.",
                     _lost("blackhole", 0, 2),
                 ),
             ),
@@ -180,8 +180,8 @@ UNIT = Content(
                     "That kube-proxy's rules are missing.": "That is the first suspect: untranslated, the packet goes "
                     "to the router, and most drop it.",
                     "That its Pod has no default route.": "That would be told at once: Network is unreachable.",
-                    "That the API server's machine is gone.": "Translated, the packet would go there, and nobody "
-                    "would answer.",
+                    "That a firewall stands before the API server.": "Translated, the packet would go there, and many "
+                    "firewalls drop in silence.",
                 },
             ),
         ),
