@@ -64,7 +64,8 @@ class Exercise:
             with self.make() as new:             # the learner's own lab stays open, whatever becomes of this one
                 before = rules_of(new)
                 outcome = self._tried(answer if isinstance(answer, Lab) else new, answer, before)
-                if outcome.kind != RIGHT and isinstance(answer, Lab) and rules_of(answer) == before:
+                same = isinstance(answer, Lab) and rules_of(answer) == before and answer.network == new.network
+                if outcome.kind != RIGHT and same:
                     return Outcome(NOT_ATTEMPTED, self.asks)     # as it was given, whatever its packets do
                 return outcome
         except (Told, ValueError) as error:

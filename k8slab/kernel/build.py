@@ -21,6 +21,8 @@ SETTINGS = {
     "?ipv4/tcp_rto_min_us": 120_000_000, "ipv4/tcp_early_retrans": 0,
     "?ipv4/icmp_msgs_per_sec": 100000, "?ipv4/icmp_msgs_burst": 100000,
     "ipv4/conf/all/arp_ignore": 0, "ipv4/conf/all/forwarding": 0,
+    # Where the host has br_netfilter, new namespaces begin with 1; without it a bridged packet meets no hook.
+    "?bridge/bridge-nf-call-iptables": 0,
 }
 # Three questions are asked of a neighbour that does not answer; a second lies between them where nobody says otherwise.
 ARP_PATIENCE = 20            # milliseconds

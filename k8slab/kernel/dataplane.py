@@ -232,6 +232,7 @@ class Kernel:
 
         Raises NetworkError when there is no such host or interface.
         """
+        import scapy.layers.inet  # noqa: F401 (with it, scapy reads what is in a frame)
         from scapy.layers.l2 import Ether  # importing scapy takes longer than all the rest
 
         if interface != "lo":
@@ -308,7 +309,10 @@ class Kernel:
 
     def _tell(self, at: str, packet: Packet, heard: list) -> Trace:
         said = {one[0]: one[1:] for one in heard if type(one) is tuple}
-        seen = Seen(sorted((one for one in heard if isinstance(one, Wire)), key=lambda wire: wire.time),
+        # What a bridge's port hears and sends, the bridge does: the host's own stack knows nothing of it.
+        ports = {(host.name, one.name) for host in self.network.hosts for one in host.interfaces if one.master}
+        seen = Seen(sorted((one for one in heard if isinstance(one, Wire) and (one.host, one.interface) not in ports),
+                           key=lambda wire: wire.time),
                     self._hits(heard), [one for one in heard if isinstance(one, Change)],
                     said["before"][0])
         self.seen = seen
@@ -363,7 +367,7 @@ class Kernel:
             raise NetworkError(f"{address!r} is not an IPv4 address such as 10.96.0.1; names are not looked "
                                "up") from None
         found = self.holder.ask("source", host, address)
-        return found or self.network.host(host).address
+        return found or self.network.host(host).address or "0.0.0.0"
 
     def _port(self, host: str) -> int:
         """The next source port of this host's programs."""

@@ -87,11 +87,17 @@ def stays(at: str, sent: Flow, seen: Seen) -> list[Stay]:
             found.append(Stay(wire.host, wire.time, came=wire))
     _deal(found, passages(seen.hits))
     found = _caused(found, at, sent)
-    if not found or found[0].host != at or found[0].came:
+    if not found or found[0].host != at or found[0].came or _is_error(found[0].left):
         found.insert(0, Stay(at, float("-inf")))            # the first packet ended where it was made
     found.sort(key=lambda stay: stay.time)
     _number(found)
     return found
+
+
+def _is_error(wire: Wire | None) -> bool:
+    """Whether a host tells itself, by an ICMP error on lo, that its packet got nowhere."""
+    return wire is not None and wire.interface == "lo" and wire.data[9] == 1 and (
+        wire.data[(wire.data[0] & 15) * 4] in (3, 11, 12))
 
 
 def _deal(found: list[Stay], reported: list[Passage]) -> None:

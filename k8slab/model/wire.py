@@ -94,9 +94,12 @@ class Wire:
         return None
 
     def _holder(self, host: str, interface: str, mac: str) -> End:
-        """Who takes a frame for this MAC, whatever its addresses."""
-        heard = neighbours(self.model.network, host, interface)
-        return next((end for end in heard if self._mac(end) == mac), NOWHERE)
+        """Who takes a frame for this MAC, whatever its addresses; one for a port's own MAC its bridge takes."""
+        network = self.model.network
+        heard = paths(network, host, interface)
+        end = next((end for end in heard if self._mac(end) == mac), NOWHERE)
+        master = network.host(end[0]).interface(end[1]).master if end in heard else ""
+        return (end[0], master) if master and (end[0], master) in heard else NOWHERE if master else end
 
     def _ask(self, origin: End, found: End | None, asker: str, address: str) -> None:
         mac = self._mac(origin)
