@@ -87,7 +87,6 @@ SAYS = {
     "source": "its source in the end was",
     "comes back": "what came back was",
     "answered": "answered:",
-    "flags": lambda trace: trace.sent.flags,
     "flags": "its flags were",
     "sent from": "it was sent from",
     "source at the far end": "the source that was read at the far end was",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from k8slab import wiring
 from k8slab.errors import CommandError
+from k8slab.kernel.growing import follow
 
 if TYPE_CHECKING:
     from k8slab.kernel.dataplane import Kernel
@@ -80,7 +81,7 @@ def _netns(kernel: Kernel, node: str, words: list[str], given: str, view: str) -
         return run(kernel, wiring.namespace(kernel.network, view, words[3]), words[4:], given, view)
     if "add".startswith(words[2]) or "delete".startswith(words[2]):
         after = wiring.change(kernel.network, node, words, view)
-        kernel.follow(after)
+        follow(kernel, after)
         return ""
     return wiring.show(kernel.network, node, words, view)
 

@@ -7,8 +7,7 @@ It answers the calls that every dataplane of the lab answers, without root: see 
 from __future__ import annotations
 
 import shlex
-import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,41 +18,25 @@ from k8slab.commands import is_answer
 from k8slab.entry import Entry
 from k8slab.errors import CommandError
 from k8slab.iptables import Ruleset
-from k8slab.kernel import build, legacy, making
+from k8slab.kernel import build, growing, legacy, making
+from k8slab.kernel.clock import Clock
 from k8slab.kernel.commands import run
-from k8slab.kernel.events import Change, Hit, Wire
+from k8slab.kernel.events import Change
+from k8slab.kernel.holdback import HeldBack
 from k8slab.kernel.holder import Holder, KernelError
-from k8slab.kernel.journey import Seen, print_of, tell
-from k8slab.kernel.legacy import Line
+from k8slab.kernel.journey import tell
+from k8slab.kernel.stays import Seen, in_order
 from k8slab.network import Host, Network, NetworkError
-from k8slab.packet import Flow, Packet, number
+from k8slab.packet import Packet, number
 from k8slab.trace import Trace
 
 if TYPE_CHECKING:
     from scapy.packet import Packet as ScapyPacket
 
 FIRST_PORT, PORTS = 40000, 20000      # the source ports that a host's programs are given: the model's own
-MOST_HELD = 64                        # connections by hand of one host whose RST is held back, the latest
 PORT_UNREACHABLE = 3                  # the ICMP code by which a connection counts as refused (RFC 1122, 4.2.3.9)
 MOST_LOOKS = 40                       # connections that are followed to see one of a kind
 LONGEST = 60.0                        # seconds that a command may take
-
-
-class Clock:
-    """The lab's time, in seconds. The kernel's own cannot be moved: what it remembers of connections is aged instead."""
-
-    def __init__(self, holder: Holder) -> None:
-        self._holder, self._ahead, self._aged = holder, 0.0, 0
-
-    def __call__(self) -> float:
-        return time.monotonic() + self._ahead
-
-    def advance(self, seconds: float) -> None:
-        """Let this many seconds pass for the conntrack entries of every node; lists of `recent` are not touched."""
-        self._ahead += seconds
-        if whole := round(self._ahead) - self._aged:       # the kernel counts in seconds; their parts add up
-            self._aged += whole
-            self._holder.ask("age", whole)
 
 
 class Kernel:
@@ -73,12 +56,11 @@ class Kernel:
         self.backend = legacy.installed() if backend == "auto" else backend
         self.network, self.holder = network, Holder()
         self.clock = Clock(self.holder)
-        self._ports: Counter[str] = Counter({host.name: FIRST_PORT for host in network.hosts})
+        self._ports: dict[str, int] = defaultdict(lambda: FIRST_PORT)
         self._saved: dict[str, Ruleset] = {}          # what iptables-save printed, until a command may have changed it
         self._watched: set[str] = set()
         self._taken: set[tuple[str, int | None]] = set()      # ports of packets that were sent by hand
-        self._held_back: dict[str, dict[Flow, str]] = {}      # host → connections by hand, and what tells their RST
-        self._for_good: dict[str, str] = {}                   # host → what tells every RST that is held back
+        self._held = HeldBack(self.holder)
         self.seen: Seen | None = None                         # of the last journey
         try:
             self._build({name: str(text) for name, text in (rules or {}).items()})
@@ -106,8 +88,7 @@ class Kernel:
         self.network.host(at)
         if packet.src == "0.0.0.0":
             packet = packet.replace(src=self._source(at, packet.dst))
-        if packet.proto == "tcp":
-            self._hold_back(at, packet)
+        self._held.answer_to(at, packet)
         self._taken.add((at, packet.sport or packet.icmp_id))
         holds = (packet.proto, packet.src, packet.sport) if packet.proto == "udp" else None
         return self._tell(at, packet, self.holder.ask("send", at, bytes(to_scapy(packet)), holds))
@@ -119,11 +100,7 @@ class Kernel:
             raise NetworkError(f"connect speaks tcp and udp, not {proto}; send takes any packet")
         source = (self._source(pod, address), sport or self._port(pod))
         self._taken.add((pod, source[1]))
-        held = self._held_back.get(pod, {})
-        if taken := [flow for flow in held if (flow.proto, flow.source) == (proto, f"{source[0]}:{source[1]}")]:
-            for flow in taken:
-                del held[flow]
-            self._watch_again(pod)
+        self._held.no_longer(pod, proto, f"{source[0]}:{source[1]}")
         heard = self.holder.ask("connect" if proto == "tcp" else "ask_udp", pod, source, (address, port), question)
         self.sent_from = source[0]
         first = Packet(proto, source[0], address, source[1], port, payload=b"" if proto == "tcp" else question)
@@ -161,7 +138,7 @@ class Kernel:
     def restore(self, node: str, text: str, *, noflush: bool = False) -> None:
         """Feed `iptables-restore` on a node. Raises CommandError with its words where it refuses."""
         texts = [text]
-        if text.count("\n") > build.SLICE and self.backend == "nft":        # more than a user namespace may send at once
+        if text.count("\n") > build.SLICE and self.backend == "nft":  # more than a user namespace may send at once
             flush = "".join(f"{line}\nCOMMIT\n" for line in text.splitlines() if line.startswith("*"))
             texts = [*([] if noflush else [flush]), *build.slices(text)]
         for at, part in enumerate(texts):
@@ -206,25 +183,12 @@ class Kernel:
         if (proto, port) not in own.listens:
             raise NetworkError(f"{host}: no program listens on {proto} port {port}")
         self.holder.ask("stop", host, proto, port)
-        self.network = self.network.replace(replace(own, listens=tuple(one for one in own.listens if one != (proto, port))))
+        left = tuple(one for one in own.listens if one != (proto, port))
+        self.network = self.network.replace(replace(own, listens=left))
 
     def answer(self, host: str, port: int, answers: Mapping[bytes, bytes]) -> None:
         """Let the UDP server on a port give these answers: question to answer, both without DNS's two id bytes."""
         self.holder.ask("answer", self.network.host(host).name, port, dict(answers))
-
-    def join(self, host: Host, lan: str) -> None:
-        """Put a machine that is new on the LAN of that name, by its eth0. Raises NetworkError for a name that is taken."""
-        network = self.network.joined(host, lan)
-        at = [link.name for link in network.links].index(lan)
-        ends = network.links[at].ends
-        if len(ends) == 3:
-            raise NetworkError(f"{lan} joins two interfaces by a veth pair, and a third cannot be put there")
-        self.follow(network)
-        for where, text in build.plug(host, f"switch {at}", len(ends) - 1, self.descriptors):
-            self.holder.ask("batch", {where: (["ip", "-batch", "-"], text)})
-        self.holder.ask("write", build.patience((host,)))
-        if host.listens:
-            self.holder.ask("start", host.name, list(host.listens))
 
     @contextmanager
     def capture(self, host: str, interface: str) -> Iterator[list[ScapyPacket]]:
@@ -281,21 +245,6 @@ class Kernel:
         """The path by which a program of the child's finds a host's namespace."""
         return f"/proc/self/fd/{self.descriptors[host]}"
 
-    def follow(self, network: Network) -> None:
-        """Make the namespaces that this network has more, let go of those that it has no longer."""
-        old, new = ([host.name for host in one.hosts] for one in (self.network, network))
-        for name in set(old) - set(new):
-            for interface in self.network.host(name).interfaces:
-                for far, peer in self.network.ends(name, interface.name):     # at once, and not when the kernel has time
-                    self.command(far, ["ip", "link", "delete", peer])
-            self.holder.ask("drop", name)
-        if made := [name for name in new if name not in old]:
-            self.descriptors |= self.holder.ask("make", made, [])
-            hosts = tuple(network.host(name) for name in made)
-            self.holder.ask("write", build.settings(hosts))
-        self._ports |= {name: FIRST_PORT for name in made}
-        self.network = network
-
     def rules(self, node: str) -> Ruleset:
         """The rules of a node, as `iptables-save` prints them now."""
         if node not in self._saved:
@@ -309,51 +258,29 @@ class Kernel:
 
     def _tell(self, at: str, packet: Packet, heard: list) -> Trace:
         said = {one[0]: one[1:] for one in heard if type(one) is tuple}
-        # What a bridge's port hears and sends, the bridge does: the host's own stack knows nothing of it.
-        ports = {(host.name, one.name) for host in self.network.hosts for one in host.interfaces if one.master}
-        seen = Seen(sorted((one for one in heard if isinstance(one, Wire) and (one.host, one.interface) not in ports),
-                           key=lambda wire: wire.time),
-                    self._hits(heard), [one for one in heard if isinstance(one, Change)],
-                    said["before"][0])
-        self.seen = seen
-        if said["missed"][0]:
-            raise KernelError(f"the kernel reported more of {', '.join(said['missed'][0])} than could be read; try again")
-        entries = tuple((host.name, entry) for host in self.network.hosts for entry in said["after"][0].get(host.name, ()))
-        return tell(self.network, {name: self.rules(name) for name in self._watched}, at, packet, seen, entries)
-
-    def _hits(self, heard: list) -> list[Hit]:
-        hits = [one for one in heard if isinstance(one, Hit)]
-        if self.backend == "nft":
-            return hits
-        sizes = {(node, table.name, chain.name): len(chain.rules) for node in self._watched
-                 for table in self.rules(node).tables for chain in table.chains}
-        return legacy.merged(hits, [one for one in heard if isinstance(one, Line)], sizes, print_of)
+        rules = {name: self.rules(name) for name in self._watched}
+        hits = legacy.hits(heard, self.backend, rules)
+        self.seen = seen = Seen(in_order(self.network, heard), hits, [one for one in heard if isinstance(one, Change)],
+                                said["before"][0])
+        if lost := ", ".join(said["missed"][0]):
+            raise KernelError(f"the kernel reported more of {lost} than could be read; try again")
+        entries = tuple((host.name, one) for host in self.network.hosts for one in said["after"][0].get(host.name, ()))
+        return tell(self.network, rules, at, packet, seen, entries)
 
     def _watch(self, *nodes: str) -> None:
         for node in set(nodes) - self._watched:
-            self._watch_again(node)
+            self._held.tell(node)
         self._watched |= set(nodes)
         self.holder.ask("watch", list(nodes), self.backend)
 
-    def _watch_again(self, node: str) -> None:
-        tests = [*self._held_back.get(node, {}).values(), *filter(None, [self._for_good.get(node)])]
-        self.holder.ask("batch", [(node, [(["nft", "-f", "-"], build.trace_switch(tests))])])
-
-    def _hold_back(self, at: str, packet: Packet) -> None:
-        """Let the host's own TCP not refuse the answer to a packet that it does not know of."""
-        held = self._held_back.setdefault(at, {})
-        if at in self._for_good or packet.flow in held:
-            return
-        if len(held) == MOST_HELD:
-            del held[next(iter(held))]
-        held[packet.flow] = (f"ip saddr {packet.src} ip daddr {packet.dst} tcp sport {packet.sport} "
-                             f"tcp dport {packet.dport} tcp flags & rst == rst ip id 0")    # one by hand has another id
-        self._watch_again(at)
-
     def hold_back(self, host: str, test: str) -> None:
-        """Hold back for good what a host sends and what this test of `nft` says: no packet sent by hand needs its own."""
-        self._for_good[host] = test
-        self._watch_again(host)
+        """Hold back for good what a host sends and what this test of `nft` says: no packet by hand needs its own."""
+        self._held.for_good[host] = test
+        self._held.tell(host)
+
+    def join(self, host: Host, lan: str) -> None:
+        """Put a machine that is new on the LAN of that name, by its eth0. Raises NetworkError for a name that is taken."""
+        growing.join(self, host, lan)
 
     def forget(self) -> None:
         """Forget every connection: entries, and what servers know."""

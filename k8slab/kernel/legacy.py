@@ -26,10 +26,12 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from k8slab.iptables import Ruleset
 from k8slab.kernel import netlink
 from k8slab.kernel.events import CONTINUE, TABLE, Hit
 from k8slab.kernel.jobs import ENVIRONMENT
 from k8slab.kernel.netlink import attribute, attributes, number, text
+from k8slab.kernel.stays import print_of
 
 BACKENDS = ("auto", "nft", "legacy")
 SUBSYSTEM_LOG, CONFIG, PACKET = 4, 1, 0                    # nfnetlink.h, nfnetlink_log.h
@@ -169,3 +171,13 @@ def merged(hits: list[Hit], lines: list[Line], sizes: Mapping[tuple[str, str, st
         if queue:
             queue[0].take(line, sizes.get((line.host, line.table, line.chain), 0))
     return [hit for way in ways for hit in (way.start, *way.hits)]
+
+
+def hits(heard: list, backend: str, rules: Mapping[str, Ruleset]) -> list[Hit]:
+    """The reports of rules among what was heard, in nf_tables' form whichever backend made them."""
+    found = [one for one in heard if isinstance(one, Hit)]
+    if backend == "nft":
+        return found
+    sizes = {(node, table.name, chain.name): len(chain.rules) for node, own in rules.items()
+             for table in own.tables for chain in table.chains}
+    return merged(found, [one for one in heard if isinstance(one, Line)], sizes, print_of)

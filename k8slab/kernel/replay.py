@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from k8slab.iptables import Context, Miss, Place, Rule, Ruleset
 from k8slab.iptables.context import Answer
 from k8slab.iptables.said import asks
 from k8slab.kernel import events
 from k8slab.kernel.events import Hit
-from k8slab.kernel.known import Known, Table
+from k8slab.kernel.known import Table
+from k8slab.kernel.passages import Passage
 from k8slab.packet import Packet
 from k8slab.stack import says
 from k8slab.stack.context import context_of, range_of, tracks
@@ -28,38 +29,6 @@ from k8slab.stack.walk import ACCEPT, Walk
 
 DRAWS = 1 << 31
 UNSEEN = "{host} was not seen to ask table {table} at {hook}: it dropped the packet before, and no report says why"
-
-
-@dataclass(slots=True)
-class Passage:
-    """What was reported of one packet on one host: the walks through its chains, in order.
-
-    `start` is "pre" for a packet that came in and "out" for one made here; `network`, `transport` its headers then.
-    """
-
-    host: str
-    start: str
-    network: bytes
-    transport: bytes
-    walks: deque[list[Hit]] = field(default_factory=deque)
-
-
-def passages(hits: list[Hit]) -> list[Passage]:
-    """The reports of a journey put together, packet by packet. The kernel uses a packet's name again for later ones."""
-    found: list[Passage] = []
-    current: dict[tuple[str, int], Passage] = {}
-    for hit in hits:
-        key = hit.host, hit.packet
-        if hit.table == events.TABLE:
-            if hit.network:
-                current[key] = Passage(hit.host, hit.chain, hit.network, hit.transport)
-                found.append(current[key])
-        elif key in current:
-            walks = current[key].walks
-            if hit.network or not walks:         # the headers stand in the first report of each walk
-                walks.append([])
-            walks[-1].append(hit)
-    return found
 
 
 class Replay:

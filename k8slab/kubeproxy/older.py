@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from k8slab.errors import Told
 from k8slab.kubeproxy.objects import Endpoint
-from k8slab.kubeproxy.service import MASQ, Writer
+from k8slab.kubeproxy.service import Writer
 
 POD_RULES = tuple(f"kubernetes forwarding conntrack pod {side} rule" for side in ("source", "destination"))
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from k8slab.iptables import Context, NatRange, Place, Rule, Ruleset
+from k8slab.iptables import Context, Place, Rule, Ruleset
 from k8slab.model import nat
 from k8slab.model.chance import Chance
 from k8slab.model.conntrack import Conntrack

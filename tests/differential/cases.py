@@ -10,7 +10,8 @@ from k8slab.course.units.labs import KUBERNETES, rules_of_objects, service
 from k8slab.iptables import RulesError
 from k8slab.iptables.names import TABLES
 from k8slab.kernel.dataplane import Kernel
-from k8slab.kernel.journey import Telling, stays
+from k8slab.kernel.journey import Telling
+from k8slab.kernel.stays import stays
 from k8slab.model.chance import DRAWS
 from k8slab.model.dataplane import Model
 from k8slab.network import Network, NetworkError

@@ -10,8 +10,8 @@ from typing import Any
 
 from k8slab.entry import Entry
 from k8slab.iptables import Ruleset
-from k8slab.kernel.journey import Seen
-from k8slab.kernel.replay import passages
+from k8slab.kernel.passages import passages
+from k8slab.kernel.stays import Seen
 from k8slab.packet import Packet
 from k8slab.trace import Trace
 

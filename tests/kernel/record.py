@@ -20,7 +20,7 @@ from k8slab.entry import Entry
 from k8slab.iptables import Ruleset
 from k8slab.kernel.dataplane import Kernel
 from k8slab.kernel.events import Change, Hit, Wire
-from k8slab.kernel.journey import Seen
+from k8slab.kernel.stays import Seen
 from k8slab.packet import Flow, Packet
 from tests.kernel.journeys import JOURNEYS, network, rules
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from k8slab.entry import Entry
 from k8slab.kernel import events, legacy, links, netlink
 from k8slab.kernel.events import TABLE, Change, Hit
-from k8slab.kernel.journey import print_of
+from k8slab.kernel.stays import print_of
 from k8slab.kernel.known import Table, sign
-from k8slab.kernel.replay import passages
+from k8slab.kernel.passages import passages
 from k8slab.packet import Flow, Packet
 from k8slab.wire import to_scapy
 from tests.kernel.journeys import JOURNEYS

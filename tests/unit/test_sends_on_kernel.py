@@ -10,7 +10,7 @@ import time
 import pytest
 
 from k8slab.kernel.events import Wire
-from k8slab.kernel.journey import Seen, stays
+from k8slab.kernel.stays import Seen, stays
 from k8slab.lab import Lab
 from k8slab.packet import Flow, Packet
 from k8slab.trace import Trace
