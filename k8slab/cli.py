@@ -1,4 +1,4 @@
-"""The command line: `k8slab trace`, `k8slab demo`, `k8slab render` and `k8slab doctor`.
+"""The command line: `k8slab trace`, `demo`, `render`, `doctor` and `kubectl`.
 
 Exit status: 0 when the question was answered, whatever the verdict; 1 when the input is wrong, with
 one line that says where and what would be right; 2 for a wrong command line.
@@ -17,6 +17,7 @@ from pathlib import Path
 from k8slab import iptables
 from k8slab.errors import Told
 from k8slab.iptables import Ruleset
+from k8slab.kubectl import add_kubectl
 from k8slab.lab import DATAPLANES, Lab
 from k8slab.model.chance import Seeded
 from k8slab.model.dump import Question, proved_local
@@ -37,7 +38,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = build_parser()
     options = parser.parse_args(words)
     try:
-        options.run(options)
+        status = options.run(options)
         sys.stdout.flush()
     except (Told, OSError) as error:
         if isinstance(error, BrokenPipeError):     # `| head` has read enough
@@ -47,7 +48,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return 1
     except Wrong as error:
         parser.exit(2, f"k8slab: {error}\n")
-    return 0
+    return status or 0
 
 
 def _sentence(error: Exception) -> str:
@@ -67,6 +68,9 @@ def build_parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="what this machine allows, and which dataplane will be used")
     doctor.add_argument("--json", action="store_true", help="the answer as JSON")
     doctor.set_defaults(run=run_doctor)
+    # Whatever follows is kubectl's own command line: no character begins a flag of ours.
+    add_kubectl(commands.add_parser("kubectl", prefix_chars="\0", add_help=False,
+                                    help="what kubectl prints against the lab's control plane"))
     demo = commands.add_parser("demo", help="the article's packet, there and back, step by step")
     demo.add_argument("--dataplane", choices=DATAPLANES, default="auto", help="what carries the packet")
     demo.set_defaults(run=run_demo)

@@ -61,7 +61,7 @@ def ports(network: Network, host: str, bridge: str) -> tuple[End, ...]:
 def carrier(network: Network, host: str, interface: str) -> bool:
     """Whether an interface is up and has something at its other end: a veth's peer, one of a bridge's ports.
 
-    A bridge that has no port at all has nothing to say against it, and counts as connected (br_device.c).
+    A bridge that has not looked at its ports yet has nothing to say against it, and counts as connected.
     Raises NetworkError when there is no such interface.
     """
     if interface == "lo":
@@ -69,5 +69,4 @@ def carrier(network: Network, host: str, interface: str) -> bool:
     own = network.host(host).interface(interface)
     if own.kind != "bridge":
         return own.up and any(network.host(name).interface(far).up for name, far in network.ends(host, interface))
-    its = ports(network, host, interface)
-    return own.up and (not its or any(carrier(network, *port) for port in its))
+    return own.up and (not own.looked or any(carrier(network, *port) for port in ports(network, host, interface)))

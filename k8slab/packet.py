@@ -89,6 +89,19 @@ class Flow:
         return f"Flow({self})"
 
 
+def flow_port(flow: Flow, end: str) -> int:
+    """What conntrack keeps where a port would be, for "sport" or "dport" (`union nf_conntrack_man_proto`).
+
+    For ICMP the query's id stands for the source port, type and code for the other; protocols without ports have 0.
+
+    >>> flow_port(Flow("icmp", "10.0.0.1", "10.0.0.2", icmp_type=8, icmp_code=0, icmp_id=7), "dport")
+    2048
+    """
+    if flow.proto == "icmp":
+        return flow.icmp_id if end == "sport" else flow.icmp_type << 8 | flow.icmp_code
+    return getattr(flow, end) or 0
+
+
 @dataclass(frozen=True, slots=True)
 class Packet:
     """One IPv4 packet.

@@ -12,16 +12,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
+from k8slab import iptables
 from k8slab.course.outcome import CANNOT_CHECK, NOT_ATTEMPTED, NOT_YET, RIGHT, Outcome, Unfit
 from k8slab.course.probe import Probe, Sent, explain
-from k8slab.errors import CommandError
+from k8slab.errors import CommandError, Told
 from k8slab.iptables import RulesError
-from k8slab.lab import Lab, LabError
-from k8slab.network import NetworkError
+from k8slab.lab import Lab
 
 BLANK = "____"
+# What an answer may run: on the real kernel a command is the real program, and sees the learner's own files.
+PROGRAMS = ("iptables", "conntrack", "sysctl")
 Attempt = Callable[[Lab, object], Sequence[Probe]]
+Rules = dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +61,24 @@ class Exercise:
         if self._untouched(answer):
             return Outcome(NOT_ATTEMPTED, self.asks)
         try:
-            lab = answer if isinstance(answer, Lab) else self.make()
-            before = rules_of(self.make())
-            probes = self.attempt(lab, answer)
-            mine = {rule for node, rules in rules_of(lab).items() for rule in rules} - {
-                rule for rules in before.values() for rule in rules
-            }
-            sent = [probe.send(lab) for probe in probes]
-        except Unfit as unfit:
-            return self._unless_untouched(unfit.outcome, answer)
-        except (RulesError, CommandError, NetworkError, LabError, ValueError) as error:
+            with self.make() as new:             # the learner's own lab stays open, whatever becomes of this one
+                before = rules_of(new)
+                outcome = self._tried(answer if isinstance(answer, Lab) else new, answer, before)
+                same = isinstance(answer, Lab) and rules_of(answer) == before and answer.network == new.network
+                if outcome.kind != RIGHT and same:
+                    return Outcome(NOT_ATTEMPTED, self.asks)     # as it was given, whatever its packets do
+                return outcome
+        except (Told, ValueError) as error:
             return Outcome(NOT_YET, f"The lab does not take this answer: {error}")
-        return self._unless_untouched(_verdict(sent, mine, self.faults), answer)
 
-    def _unless_untouched(self, outcome: Outcome, answer: object) -> Outcome:
-        """A broken lab that is as it was given has not been attempted, whatever its packets do."""
-        if outcome.kind != RIGHT and isinstance(answer, Lab) and rules_of(answer) == rules_of(self.make()):
-            return Outcome(NOT_ATTEMPTED, self.asks)
-        return outcome
+    def _tried(self, lab: Lab, answer: object, before: Rules) -> Outcome:
+        """What becomes of the packets; `before`: the rules that are not the learner's."""
+        try:
+            probes = self.attempt(lab, answer)
+            mine = set(chain.from_iterable(rules_of(lab).values())) - set(chain.from_iterable(before.values()))
+            return _verdict([probe.send(lab) for probe in probes], mine, self.faults)
+        except Unfit as unfit:
+            return unfit.outcome
 
     def _untouched(self, answer: object) -> bool:
         if isinstance(answer, str):
@@ -82,11 +86,19 @@ class Exercise:
         return answer is None or answer is Ellipsis or type(answer) is type(self.blank) and answer == self.blank
 
 
-def rules_of(lab: Lab) -> dict[str, tuple[str, ...]]:
-    """The rules of every node, by its name, as `iptables-save` prints them."""
+def rules_of(lab: Lab) -> Rules:
+    """The rules of every node, by its name, as `iptables-save` prints them; without what policies have counted.
+
+    >>> with Lab("model") as lab:
+    ...     rules_of(lab)["worker1"][0]
+    ':PREROUTING ACCEPT'
+    """
     nodes = [host.name for host in lab.network.hosts if host.kind == "node"]
     return {
-        node: tuple(line for line in lab.run(node, "iptables-save").splitlines() if line.startswith(("-A", ":")))
+        node: tuple(
+            line.partition(" [")[0] if line[0] == ":" else line
+            for line in lab.run(node, "iptables-save").splitlines() if line.startswith(("-A", ":"))
+        )
         for node in nodes
     }
 
@@ -123,13 +135,27 @@ def commands(node: str, *probes: Probe) -> Attempt:
         if BLANK in answer:
             raise Unfit(NOT_YET, f"There is still a blank, {BLANK}, in the answer.")
         for number, line in enumerate(_bare(answer).splitlines(), 1):
+            if line.split()[0] not in PROGRAMS:
+                raise Unfit(NOT_YET, f"{node} refuses command {number}, `{line}`: it may be {' or '.join(PROGRAMS)}.")
             try:
                 lab.run(node, line)
             except (RulesError, CommandError) as error:
-                raise Unfit(NOT_YET, f"{node} refuses command {number}, `{line}`: {error}") from None
+                said = str(error).splitlines()[0].replace("`", "'")
+                why = [one for one in _explained(lab, node, line) if one != said]
+                raise Unfit(NOT_YET, f"{node} refuses command {number}, `{line}`: {said}", *why) from None
         return probes
 
     return attempt
+
+
+def _explained(lab: Lab, node: str, line: str) -> list[str]:
+    """What is wrong with an iptables command, in our words: the program's are few, and differ between versions."""
+    if line.startswith("iptables "):
+        try:
+            iptables.run(iptables.parse(lab.run(node, "iptables-save")), line)
+        except RulesError as error:
+            return [str(error)]
+    return []
 
 
 def in_order(node: str, rules: Sequence[str], *probes: Probe) -> Attempt:

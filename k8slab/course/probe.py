@@ -101,7 +101,8 @@ def explain(number: int, sent: Sent, mine: Iterable[str]) -> tuple[str, ...]:
     """
     head = f"Packet {number}, {sent.probe.says}: {'; '.join(sent.wrong)}."
     met = [step for step in sent.trace.steps if step.leg == 1 and step.rule and step.kind in ("NAT", "DROP", "REJECT")]
-    ended = (f"It came no further: {sent.trace.reason}.",) if sent.trace.reason and not sent.trace.received else ()
+    reason, arrived = sent.trace.reason, sent.trace.received is not None
+    ended = (f"It arrived, but {reason}." if arrived else f"It came no further: {reason}.",) if reason else ()
     return (head, *([f"It met {step.place}: `{step.rule}`" for step in met[:MOST]] or _missed(sent, set(mine))), *ended)
 
 
@@ -114,5 +115,7 @@ def _missed(sent: Sent, mine: set[str]) -> list[str]:
     took = [step for step in steps if step.rule and step.hook in ("PREROUTING", "OUTPUT") and step.kind != "JUMP"]
     if took:
         return [f"It met {took[0].place}: `{took[0].rule}`"]
+    if not mine and not any(step.rule for step in steps):
+        return []                               # nobody has written a rule: it is not a matter of rules
     ways = dict.fromkeys(f"{step.hook} of {step.node}" for step in steps if step.hook in ("PREROUTING", "OUTPUT"))
     return [f"No rule of yours read it; it came by {', then '.join(ways)}." if ways else "No rule of yours read it."]

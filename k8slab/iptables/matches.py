@@ -23,7 +23,7 @@ from k8slab.iptables.shown import (addrtype_shown, dashless, icmp_shown, limit_s
                                    multiport_shown, ports_shown, recent_shown, statistic_shown)
 from k8slab.iptables.stateful import check_limit, check_recent, check_statistic
 from k8slab.iptables.values import RATE_UNITS, WHOLE, integer, read_choice, read_ports, save_ports
-from k8slab.packet import TCP_FLAGS, UNKNOWN, Flow, number
+from k8slab.packet import TCP_FLAGS, UNKNOWN, Flow, flow_port, number
 
 NO_PORTS = "a packet of this protocol has no ports that could be compared"
 NO_ADDRESS = "it was masqueraded, to an address that depends on the interface"
@@ -169,14 +169,11 @@ def _conntrack_state(ctx: Context) -> set[str] | None:
     return None if ctx.ctstate is None else {ctx.ctstate} | (ctx.ctstatus & {"SNAT", "DNAT"})
 
 
-def _same(port: int | None) -> int | None:
-    return port
-
-
 def _of_entry(name: str, kind: Kind, label: str, direction: str, field: str) -> Option:
     """An option that compares one field of the entry's original or reply tuple."""
-    convert = {"proto": protocol_number, "src": address_number, "dst": address_number}.get(field, _same)
-    look = _flow(direction, lambda flow: convert(getattr(flow, field)))
+    convert = {"proto": protocol_number, "src": address_number, "dst": address_number}
+    look = _flow(direction, lambda flow: convert[field](getattr(flow, field)) if field in convert
+                 else flow_port(flow, field))
     return Option(name, kind, label, look, NO_ENTRY, True)
 
 

@@ -6,7 +6,7 @@ Nothing is done here. One `ip -batch` makes all links, one for each host its add
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from k8slab.kernel.events import TABLE
 from k8slab.network import Host, Interface, Network
@@ -16,9 +16,13 @@ SLICE = 250
 # What is set on every host. The error messages of a real kernel are rare, and its patience long: the lab's are not.
 SETTINGS = {
     "ipv6/conf/all/disable_ipv6": 1, "ipv6/conf/default/disable_ipv6": 1,
-    "ipv4/icmp_ratelimit": 0, "ipv4/tcp_invalid_ratelimit": 0, "ipv4/tcp_synack_retries": 1, "ipv4/tcp_ecn": 0,
+    "ipv4/icmp_ratemask": 0, "ipv4/tcp_invalid_ratelimit": 0, "ipv4/tcp_synack_retries": 20, "ipv4/tcp_ecn": 0,
+    # A connection that nobody ends stays as it is for long: its servers do not ask again (an older kernel's do).
+    "?ipv4/tcp_rto_min_us": 120_000_000, "ipv4/tcp_early_retrans": 0,
     "?ipv4/icmp_msgs_per_sec": 100000, "?ipv4/icmp_msgs_burst": 100000,
     "ipv4/conf/all/arp_ignore": 0, "ipv4/conf/all/forwarding": 0,
+    # Where the host has br_netfilter, new namespaces begin with 1; without it a bridged packet meets no hook.
+    "?bridge/bridge-nf-call-iptables": 0,
 }
 # Three questions are asked of a neighbour that does not answer; a second lies between them where nobody says otherwise.
 ARP_PATIENCE = 20            # milliseconds
@@ -82,6 +86,12 @@ def switch(network: Network, name: str) -> str:
             + "".join(f"link set port{at} master lan up\n" for at in ports) + "link set lan up\n")
 
 
+def plug(host: Host, switch: str, port: int, descriptors: Mapping[str, int]) -> list[tuple[str, str]]:
+    """The `ip -batch`es, each with where it is run, that put a host that is new on a switch by its eth0."""
+    return [("", _veth(descriptors, host.name, host.interface("eth0"), switch, Interface(f"port{port}", mac="")) + "\n"),
+            (switch, f"link set port{port} master lan up\n"), (host.name, addresses(host))]
+
+
 def addresses(host: Host) -> str:
     """The `ip -batch` that gives a host its addresses and routes."""
     lines = ["link set lo up"] if host.lo.up else []
@@ -114,9 +124,9 @@ def slices(text: str) -> Iterator[str]:
             lines.append(line)
 
 
-def trace_switch(refused: str = "") -> str:
-    """What `nft -f` reads so that every rule that a packet meets is reported; `refused`: a test for packets to hold back."""
-    drop = f"{refused} drop; " if refused else ""
+def trace_switch(refused: Iterable[str] = ()) -> str:
+    """What `nft -f` reads so that every rule that a packet meets is reported; `refused`: tests for packets to hold back."""
+    drop = "".join(f"{test} drop; " for test in refused)
     return (f"table ip {TABLE}\ndelete table ip {TABLE}\ntable ip {TABLE} {{\n"
             f" chain pre {{ type filter hook prerouting priority -400; meta nftrace set 1; }}\n"
             f" chain out {{ type filter hook output priority -400; {drop}meta nftrace set 1; }}\n}}\n")

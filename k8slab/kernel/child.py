@@ -121,6 +121,18 @@ class Child:
         for proto, port in listens:
             self.servers.append(Server(self.hosts[name], proto, port, self.ears))
 
+    def stop(self, name: str, proto: str, port: int) -> None:
+        """End the server on a port of a host."""
+        for server in [one for one in self.servers if (one.host.name, one.proto, one.port) == (name, proto, port)]:
+            server.close()
+            self.servers.remove(server)
+
+    def answer(self, name: str, port: int, answers: dict[bytes, bytes]) -> None:
+        """Give the UDP server on a port its answers."""
+        for server in self.servers:
+            if (server.host.name, server.proto, server.port) == (name, "udp", port):
+                server.answers = answers
+
     def watch(self, names: list[str], backend: str) -> None:
         """Hear the rule traces of these hosts, and be ready for a journey."""
         for name in names:
@@ -161,10 +173,11 @@ class Child:
 
     def connect(self, name: str, source: tuple[str, int], target: tuple[str, int], question: bytes) -> list:
         """Open a connection, ask, hear the answer and close."""
-        client = Client(self.hosts[name], source, target, self.settle)
+        client, kept = Client(self.hosts[name], source, target, self.settle), self._open()
         self._begin()
         client.ask(question)
         self.settle()
+        self._silence(kept)
         return [*self._end(), ("outcome", client.outcome, client.said)]
 
     def ask_udp(self, name: str, source: tuple[str, int], target: tuple[str, int], question: bytes) -> list:
@@ -185,19 +198,27 @@ class Child:
 
     def many(self, n: int, name: str, address: str, target: tuple[str, int], first: int) -> Counter:
         """Open `n` connections and count the answers; an outcome stands for those that nobody gave."""
-        counts: Counter = Counter()
+        counts, kept = Counter(), self._open()
         for host in self.hosts.values():
             host.hush(True)
         try:
             for number in range(n):
                 client = Client(self.hosts[name], (address, first + number), target, self.settle)
                 client.ask_quickly(b"who answers?", self.pump)
-                counts[client.said or client.outcome] += 1
+                led_to = client.outcome == "refused" and self._led_to((address, first + number))
+                counts[client.said or led_to or client.outcome] += 1
         finally:
-            self._silence()
+            self._silence(kept)
             for host in self.hosts.values():
                 host.hush(False)
         return counts
+
+    def _led_to(self, source: tuple[str, int]) -> str:
+        """Where the connection from these ends was led, as the nodes remember it; "" where none has let it through."""
+        self.settle()
+        ends = [entry.reply.source for host in self.hosts.values() for entry in host.table.values()
+                if (entry.original.src, entry.original.sport) == source]
+        return ends[0] if ends else ""
 
     def source(self, name: str, address: str) -> str:
         """The address that a program of this host would send from; "" where no route leads there."""
@@ -272,7 +293,8 @@ class Child:
 
     def _end(self) -> list:
         self.recording, heard = False, self.heard
-        self._silence()
+        for host in self.hosts.values():
+            host.refresh()
         self.heard = []
         return [*heard, ("after", self._tables()), ("missed", [h.name for h in self.hosts.values() if h.missed])]
 
@@ -285,9 +307,13 @@ class Child:
             if source not in known:
                 self.ears.register(source, selectors.EVENT_READ, read)
 
-    def _silence(self) -> None:
+    def _open(self) -> set[socket.socket]:
+        """The servers' ends of connections that packets sent by hand have opened: their other end is nobody's."""
+        return {talk for server in self.servers for talk in server.open}
+
+    def _silence(self, kept: set[socket.socket]) -> None:
         for server in self.servers:
-            server.end()
+            server.end(kept)
 
     def pump(self) -> bool:
         """Read what was reported and serve what was asked; whether there was anything."""

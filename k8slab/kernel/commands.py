@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from k8slab.kernel.dataplane import Kernel
 
 NETNS = "netns"
-START, NETNSID = re.compile(r"\d+: ([^@:]+)[@:]"), re.compile(r"link-netnsid \d+")
+START = re.compile(r"(\d+: )?([^\s@:]+)(?=@if\d+|: <)")         # of a long listing and of `-br`
+PEER, NETNSID = re.compile(r"@if\d+"), re.compile(r"link-netnsid \d+")
 
 
 def run(kernel: Kernel, node: str, words: list[str], given: str = "", view: str = "") -> str:
@@ -31,6 +32,10 @@ def run(kernel: Kernel, node: str, words: list[str], given: str = "", view: str 
         printed = kernel.command(node, words)
         _draw(kernel, node, words, view)
         return printed
+    if program == "conntrack":
+        # Its last line is for people, by standard error: a pipe hands that over before the entries.
+        return "".join(sorted(kernel.command(node, words, given).splitlines(keepends=True),
+                              key=lambda line: line.startswith("conntrack v")))
     if program != "ip":
         return kernel.command(node, words, given)
     if words[1:2] in (["-n"], ["-netns"]) and len(words) > 3:
@@ -48,14 +53,21 @@ def run(kernel: Kernel, node: str, words: list[str], given: str = "", view: str 
 
 
 def _with_names(kernel: Kernel, node: str, printed: str, view: str) -> str:
-    """`link-netnsid 1` as `ip` prints it where the namespace has a name: `link-netns web`."""
+    """What `ip` prints of an interface's other end, in the lab's names: the machinery between two ends has none.
+
+    `link-netnsid 1` is `link-netns web` where the namespace has a name; `eth0@if7`, whose peer is a port of the switch
+    that stands for a LAN, names the first other end of that LAN.
+    """
     network, known, lines, interface = kernel.network, wiring.namespaces(kernel.network, view), [], ""
     for line in printed.splitlines(keepends=True):
         if start := START.match(line):
-            interface = start[1]
+            interface = start[2]
+            far = network.ends(node, interface)
+            if len(far) > 1:
+                line = PEER.sub(f"@if{network.host(far[0][0]).index(far[0][1])}", line, count=1)
         if NETNSID.search(line):
-            far = next((host for host, _ in network.ends(node, interface)), "")
-            line = NETNSID.sub(f"link-netns {far}", line) if far in known else line
+            far = network.ends(node, interface)
+            line = NETNSID.sub(f"link-netns {far[0][0]}", line) if far and far[0][0] in known else line
         lines.append(line)
     return "".join(lines)
 

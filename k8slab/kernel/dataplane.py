@@ -25,14 +25,17 @@ from k8slab.kernel.events import Change, Hit, Wire
 from k8slab.kernel.holder import Holder, KernelError
 from k8slab.kernel.journey import Seen, print_of, tell
 from k8slab.kernel.legacy import Line
-from k8slab.network import Network, NetworkError
-from k8slab.packet import Packet, number
+from k8slab.network import Host, Network, NetworkError
+from k8slab.packet import Flow, Packet, number
 from k8slab.trace import Trace
 
 if TYPE_CHECKING:
     from scapy.packet import Packet as ScapyPacket
 
 FIRST_PORT, PORTS = 40000, 20000      # the source ports that a host's programs are given: the model's own
+MOST_HELD = 64                        # connections by hand of one host whose RST is held back, the latest
+PORT_UNREACHABLE = 3                  # the ICMP code by which a connection counts as refused (RFC 1122, 4.2.3.9)
+MOST_LOOKS = 40                       # connections that are followed to see one of a kind
 LONGEST = 60.0                        # seconds that a command may take
 
 
@@ -40,7 +43,7 @@ class Clock:
     """The lab's time, in seconds. The kernel's own cannot be moved: what it remembers of connections is aged instead."""
 
     def __init__(self, holder: Holder) -> None:
-        self._holder, self._ahead = holder, 0.0
+        self._holder, self._ahead, self._aged = holder, 0.0, 0
 
     def __call__(self) -> float:
         return time.monotonic() + self._ahead
@@ -48,7 +51,9 @@ class Clock:
     def advance(self, seconds: float) -> None:
         """Let this many seconds pass for the conntrack entries of every node; lists of `recent` are not touched."""
         self._ahead += seconds
-        self._holder.ask("age", round(seconds))
+        if whole := round(self._ahead) - self._aged:       # the kernel counts in seconds; their parts add up
+            self._aged += whole
+            self._holder.ask("age", whole)
 
 
 class Kernel:
@@ -72,8 +77,8 @@ class Kernel:
         self._saved: dict[str, Ruleset] = {}          # what iptables-save printed, until a command may have changed it
         self._watched: set[str] = set()
         self._taken: set[tuple[str, int | None]] = set()      # ports of packets that were sent by hand
-        self._held_back: dict[str, Packet] = {}
-        self._for_good: set[str] = set()
+        self._held_back: dict[str, dict[Flow, str]] = {}      # host → connections by hand, and what tells their RST
+        self._for_good: dict[str, str] = {}                   # host → what tells every RST that is held back
         self.seen: Seen | None = None                         # of the last journey
         try:
             self._build({name: str(text) for name, text in (rules or {}).items()})
@@ -114,7 +119,10 @@ class Kernel:
             raise NetworkError(f"connect speaks tcp and udp, not {proto}; send takes any packet")
         source = (self._source(pod, address), sport or self._port(pod))
         self._taken.add((pod, source[1]))
-        if pod in self._held_back:
+        held = self._held_back.get(pod, {})
+        if taken := [flow for flow in held if (flow.proto, flow.source) == (proto, f"{source[0]}:{source[1]}")]:
+            for flow in taken:
+                del held[flow]
             self._watch_again(pod)
         heard = self.holder.ask("connect" if proto == "tcp" else "ask_udp", pod, source, (address, port), question)
         self.sent_from = source[0]
@@ -136,9 +144,19 @@ class Kernel:
                 counts[said.split()[2].decode() if isinstance(said, bytes) else said] += count
             done += some
         for outcome in [name for name in counts if ":" not in name]:
-            trace = self.connect(pod, address, port)
-            counts[trace.received.destination if trace.received else trace.verdict] += counts.pop(outcome)
+            counts[self._became(outcome, pod, address, port)] += counts.pop(outcome)
         return counts
+
+    def _became(self, outcome: str, pod: str, address: str, port: int) -> str:
+        """What becomes of a connection that ends so: chance may give several others before it gives one."""
+        for _ in range(MOST_LOOKS):
+            trace = self.connect(pod, address, port)
+            reply = trace.reply
+            refused = reply and ("R" in reply.flags or reply.is_icmp_error and reply.icmp_code == PORT_UNREACHABLE)
+            if outcome == ("timeout" if reply is None else "refused" if refused else
+                           "unreachable" if reply.is_icmp_error else ""):
+                return trace.received.destination if trace.received else trace.verdict
+        return trace.verdict if trace.verdict != "DELIVERED" else "DROPPED" if outcome == "timeout" else "REJECTED"
 
     def restore(self, node: str, text: str, *, noflush: bool = False) -> None:
         """Feed `iptables-restore` on a node. Raises CommandError with its words where it refuses."""
@@ -179,12 +197,42 @@ class Kernel:
         self.holder.ask("start", host, [(proto, port)])
         self.network = self.network.replace(replace(own, listens=(*own.listens, (proto, port))))
 
+    def unserve(self, host: str, port: int, proto: str = "tcp") -> None:
+        """End the program that listens on this port of a host; what it knew of its connections is gone with it.
+
+        Raises NetworkError when there is no such host, or none listens there.
+        """
+        own = self.network.host(host)
+        if (proto, port) not in own.listens:
+            raise NetworkError(f"{host}: no program listens on {proto} port {port}")
+        self.holder.ask("stop", host, proto, port)
+        self.network = self.network.replace(replace(own, listens=tuple(one for one in own.listens if one != (proto, port))))
+
+    def answer(self, host: str, port: int, answers: Mapping[bytes, bytes]) -> None:
+        """Let the UDP server on a port give these answers: question to answer, both without DNS's two id bytes."""
+        self.holder.ask("answer", self.network.host(host).name, port, dict(answers))
+
+    def join(self, host: Host, lan: str) -> None:
+        """Put a machine that is new on the LAN of that name, by its eth0. Raises NetworkError for a name that is taken."""
+        network = self.network.joined(host, lan)
+        at = [link.name for link in network.links].index(lan)
+        ends = network.links[at].ends
+        if len(ends) == 3:
+            raise NetworkError(f"{lan} joins two interfaces by a veth pair, and a third cannot be put there")
+        self.follow(network)
+        for where, text in build.plug(host, f"switch {at}", len(ends) - 1, self.descriptors):
+            self.holder.ask("batch", {where: (["ip", "-batch", "-"], text)})
+        self.holder.ask("write", build.patience((host,)))
+        if host.listens:
+            self.holder.ask("start", host.name, list(host.listens))
+
     @contextmanager
     def capture(self, host: str, interface: str) -> Iterator[list[ScapyPacket]]:
         """Capture what comes by an interface, ARP too, inside a `with` block: frames as scapy packets, after it.
 
         Raises NetworkError when there is no such host or interface.
         """
+        import scapy.layers.inet  # noqa: F401 (with it, scapy reads what is in a frame)
         from scapy.layers.l2 import Ether  # importing scapy takes longer than all the rest
 
         if interface != "lo":
@@ -261,7 +309,10 @@ class Kernel:
 
     def _tell(self, at: str, packet: Packet, heard: list) -> Trace:
         said = {one[0]: one[1:] for one in heard if type(one) is tuple}
-        seen = Seen(sorted((one for one in heard if isinstance(one, Wire)), key=lambda wire: wire.time),
+        # What a bridge's port hears and sends, the bridge does: the host's own stack knows nothing of it.
+        ports = {(host.name, one.name) for host in self.network.hosts for one in host.interfaces if one.master}
+        seen = Seen(sorted((one for one in heard if isinstance(one, Wire) and (one.host, one.interface) not in ports),
+                           key=lambda wire: wire.time),
                     self._hits(heard), [one for one in heard if isinstance(one, Change)],
                     said["before"][0])
         self.seen = seen
@@ -284,24 +335,25 @@ class Kernel:
         self._watched |= set(nodes)
         self.holder.ask("watch", list(nodes), self.backend)
 
-    def _watch_again(self, node: str, refused: str = "") -> None:
-        self.holder.ask("batch", [(node, [(["nft", "-f", "-"], build.trace_switch(refused))])])
-        self._held_back.pop(node, None)
+    def _watch_again(self, node: str) -> None:
+        tests = [*self._held_back.get(node, {}).values(), *filter(None, [self._for_good.get(node)])]
+        self.holder.ask("batch", [(node, [(["nft", "-f", "-"], build.trace_switch(tests))])])
 
     def _hold_back(self, at: str, packet: Packet) -> None:
         """Let the host's own TCP not refuse the answer to a packet that it does not know of."""
-        test = (f"ip saddr {packet.src} ip daddr {packet.dst} tcp sport {packet.sport} tcp dport {packet.dport} "
-                "tcp flags & rst == rst ip id 0")       # one that is sent by hand has another id
-        known = self._held_back.get(at)
-        if at in self._for_good or known and known.flow == packet.flow:
+        held = self._held_back.setdefault(at, {})
+        if at in self._for_good or packet.flow in held:
             return
-        self._watch_again(at, test)
-        self._held_back[at] = packet
+        if len(held) == MOST_HELD:
+            del held[next(iter(held))]
+        held[packet.flow] = (f"ip saddr {packet.src} ip daddr {packet.dst} tcp sport {packet.sport} "
+                             f"tcp dport {packet.dport} tcp flags & rst == rst ip id 0")    # one by hand has another id
+        self._watch_again(at)
 
     def hold_back(self, host: str, test: str) -> None:
         """Hold back for good what a host sends and what this test of `nft` says: no packet sent by hand needs its own."""
-        self._watch_again(host, test)
-        self._for_good.add(host)
+        self._for_good[host] = test
+        self._watch_again(host)
 
     def forget(self) -> None:
         """Forget every connection: entries, and what servers know."""
@@ -315,7 +367,7 @@ class Kernel:
             raise NetworkError(f"{address!r} is not an IPv4 address such as 10.96.0.1; names are not looked "
                                "up") from None
         found = self.holder.ask("source", host, address)
-        return found or self.network.host(host).address
+        return found or self.network.host(host).address or "0.0.0.0"
 
     def _port(self, host: str) -> int:
         """The next source port of this host's programs."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from k8slab.entry import Entry
 from k8slab.kernel import netlink
-from k8slab.kernel.netlink import attributes, number, text
+from k8slab.kernel.netlink import attribute, attributes, number, text
 from k8slab.packet import PROTOCOLS, Flow
 
 TABLE = "k8slab"        # the table of our own that switches the trace on; no iptables command lists it
@@ -117,6 +117,22 @@ def _flow(data: bytes) -> Flow:
         return Flow(proto, src, dst, icmp_id=number(upper[4]), icmp_type=upper[5][0], icmp_code=upper[6][0])
     ports = [number(upper[key]) if key in upper and proto in PROTOCOLS else None for key in (2, 3)]
     return Flow(proto, src, dst, *ports)
+
+
+def tuple_bytes(flow: Flow) -> bytes:
+    """A tuple as netlink takes it: the inverse of what `read_entry` reads.
+
+    >>> _flow(tuple_bytes(Flow("tcp", "10.244.1.5", "10.96.0.1", 40000, 443)))
+    Flow(tcp 10.244.1.5:40000 > 10.96.0.1:443)
+    """
+    addresses = attribute(1, socket.inet_aton(flow.src)) + attribute(2, socket.inet_aton(flow.dst))
+    upper = attribute(1, bytes([PROTOCOLS.get(flow.proto) or int(flow.proto)]))
+    if flow.proto == "icmp":
+        upper += attribute(4, struct.pack(">H", flow.icmp_id)) + attribute(5, bytes([flow.icmp_type]))
+        upper += attribute(6, bytes([flow.icmp_code]))
+    elif flow.sport is not None:
+        upper += attribute(2, struct.pack(">H", flow.sport)) + attribute(3, struct.pack(">H", flow.dport))
+    return attribute(1 | netlink.NESTED, addresses) + attribute(2 | netlink.NESTED, upper)
 
 
 def read_changes(host: str, data: bytes) -> Iterator[Change]:

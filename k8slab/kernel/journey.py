@@ -19,13 +19,13 @@ from dataclasses import dataclass, field, replace
 
 from k8slab.entry import Entry
 from k8slab.iptables import Ruleset
-from k8slab.kernel.events import Change, Hit, Wire
+from k8slab.kernel.events import Change, Hit, Wire, inner_flow
 from k8slab.kernel.known import Table
 from k8slab.kernel.replay import Passage, Replay, passages
 from k8slab.network import Network
-from k8slab.packet import UNREACHABLE, Packet
+from k8slab.packet import UNREACHABLE, Flow, Packet
 from k8slab.stack import says
-from k8slab.stack.heard import heard
+from k8slab.stack.heard import SPOKEN, heard
 from k8slab.stack.routing import HostRoutes
 from k8slab.stack.skb import Journal, Skb
 from k8slab.stack.stack import VERDICT, Fate, Stack
@@ -72,8 +72,8 @@ def _print(wire: Wire) -> tuple:
     return print_of(wire.data[:20], wire.data[size:size + 20])
 
 
-def stays(at: str, seen: Seen) -> list[Stay]:
-    """The stays of a journey that begins on the host `at`, in order, with their legs."""
+def stays(at: str, sent: Flow, seen: Seen) -> list[Stay]:
+    """The stays of a journey that begins on the host `at` with a packet of these ends, in order, with their legs."""
     found: list[Stay] = []
     for wire in seen.wires:
         if wire.outgoing:
@@ -86,11 +86,18 @@ def stays(at: str, seen: Seen) -> list[Stay]:
         else:
             found.append(Stay(wire.host, wire.time, came=wire))
     _deal(found, passages(seen.hits))
-    if not found or found[0].host != at or found[0].came:
+    found = _caused(found, at, sent)
+    if not found or found[0].host != at or found[0].came or _is_error(found[0].left):
         found.insert(0, Stay(at, float("-inf")))            # the first packet ended where it was made
     found.sort(key=lambda stay: stay.time)
     _number(found)
     return found
+
+
+def _is_error(wire: Wire | None) -> bool:
+    """Whether a host tells itself, by an ICMP error on lo, that its packet got nowhere."""
+    return wire is not None and wire.interface == "lo" and wire.data[9] == 1 and (
+        wire.data[(wire.data[0] & 15) * 4] in (3, 11, 12))
 
 
 def _deal(found: list[Stay], reported: list[Passage]) -> None:
@@ -106,6 +113,33 @@ def _deal(found: list[Stay], reported: list[Passage]) -> None:
             found.append(stay)
         if stay:
             stay.passage = passage
+
+
+def _caused(found: list[Stay], at: str, sent: Flow) -> list[Stay]:
+    """The stays without those of TCP segments that were sent again meanwhile, for a connection of an earlier journey.
+
+    A segment belongs to this journey when its host has met packets of its connection before.
+    """
+    met: dict[str, set[Flow]] = {at: {sent}}
+    strays, kept = set(), []
+    for stay in sorted(found, key=lambda stay: stay.time):
+        flows = _flows(stay)
+        made_here = not stay.came and any(flow.proto == "tcp" for flow in flows)
+        if stay.came and _print(stay.came) in strays or made_here and not flows & met.get(stay.host, set()):
+            strays |= {_print(wire) for wire in (stay.came, stay.left) if wire}
+            continue
+        met.setdefault(stay.host, set()).update(flows, (flow.reply for flow in flows))
+        kept.append(stay)
+    return kept
+
+
+def _flows(stay: Stay) -> set[Flow]:
+    """The ends that a packet had on its way through a host."""
+    headers = [(wire.data[:20], wire.data[(wire.data[0] & 15) * 4:]) for wire in (stay.came, stay.left) if wire]
+    if stay.passage:
+        headers += [(stay.passage.network, stay.passage.transport)]
+        headers += [(walk[0].network, walk[0].transport) for walk in stay.passage.walks]
+    return {flow for one in headers if (flow := inner_flow(*one))}
 
 
 def _number(found: list[Stay]) -> None:
@@ -159,10 +193,10 @@ class Telling:
         kind, why = ("SEND", says.SENDS.format(host=stay.host)) if stay.leg == 1 else (
             "ANSWER", says.answers(stay.host, packet))
         refusal = self.refusals.pop(stay.host, None) if packet.is_icmp_error or "R" in packet.flags else None
-        if refusal and packet.is_icmp_error:
+        if refusal and refusal.answer and packet.is_icmp_error:
             packet = refusal.answer             # as it was made: no capture shows what it quoted then
         stack.note(kind, Skb(packet, stay.leg), why)
-        return stack.send(packet, stay.leg, refusal.skb if refusal else None)
+        return stack.send(packet, stay.leg, refusal.skb if refusal else None, answers=kind == "ANSWER")
 
     def _as_made(self, stay: Stay) -> Packet | None:
         """The packet before any rule of its host read it."""
@@ -199,7 +233,7 @@ class Telling:
     def _settle(self, stack: Stack, stay: Stay, fate: Fate | None) -> None:
         if fate is None:
             return
-        if fate.answer:
+        if fate.answer or fate.kind == "deliver" and fate.skb.packet.proto not in SPOKEN:
             self.refusals[stay.host] = fate
         if stay.leg == 1:
             self.first = fate
@@ -230,7 +264,7 @@ class Telling:
 def follow(network: Network, rules: Mapping[str, Ruleset], at: str, sent: Packet, seen: Seen) -> Telling:
     """A journey as far as what was seen tells it. `rules`: those of each node that has any; `at`: who has sent `sent`."""
     telling = Telling(network, rules, at, sent, seen)
-    for stay in stays(at, seen):
+    for stay in stays(at, sent.flow, seen):
         telling.tell(stay)
     return telling
 
@@ -252,8 +286,7 @@ def _packet(wire: Wire) -> Packet:
     return from_scapy(IP(wire.data))
 
 
-def _flow(passage: Passage):
-    from k8slab.kernel.events import inner_flow
+def _flow(passage: Passage) -> Flow | None:
     return inner_flow(passage.network, passage.transport)
 
 
@@ -262,11 +295,10 @@ def _from_headers(passage: Passage) -> Packet | None:
     flow = _flow(passage)
     if flow is None:
         return None
-    flags = ""
+    flags, payload, size = "", b"", struct.unpack_from(">H", passage.network, 2)[0] - 20
     if flow.proto == "tcp" and len(passage.transport) >= 14:
         bits = passage.transport[13]
         flags = "".join(letter for at, letter in enumerate("FSRP") if bits >> at & 1) + "A" * (bits >> 4 & 1)
-    length = struct.unpack_from(">H", passage.network, 2)[0] - 20 - (passage.transport[12] >> 4) * 4 * bool(flags)
-    payload = b"?" * max(0, length) if flow.proto == "tcp" else b""
+        payload = b"?" * max(0, size - (passage.transport[12] >> 4) * 4)
     return Packet(flow.proto, flow.src, flow.dst, flow.sport, flow.dport, flags, passage.network[8], payload,
                   icmp_type=flow.icmp_type, icmp_code=flow.icmp_code, icmp_id=flow.icmp_id)

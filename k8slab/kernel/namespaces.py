@@ -18,6 +18,7 @@ from k8slab.packet import Flow
 ETH_P_ALL, ETH_P_IP, ETH_P_ARP = 3, 0x0800, 0x0806
 PACKET_OUTGOING, PACKET_OTHERHOST = 4, 3
 SO_TIMESTAMPNS = 35
+MANY = 256                    # so many entries are asked for one by one: a dump goes through the whole machine's table
 INCOMPLETE = 1                # a neighbour that is being asked for (NUD_INCOMPLETE, linux/neighbour.h)
 
 
@@ -158,6 +159,16 @@ class Host:
         found.sort(key=lambda entry: order.get(entry.original, 0))
         self.table = {entry.original: entry for entry in found}
         return found
+
+    def refresh(self) -> None:
+        """Ask for each entry as it is now: what a packet changed that was dropped later is not reported by an event."""
+        for original in list(self.table)[-MANY:]:
+            which = netlink.attribute(netlink.CTA_TUPLE | netlink.NESTED, events.tuple_bytes(original))
+            question = netlink.netfilter(netlink.SUBSYSTEM_CONNTRACK, netlink.CT_GET, which, flags=netlink.ACK)
+            try:
+                self.table[original] = events.read_entry(netlink.ask(self.talk, question)[0][1])
+            except OSError:
+                self.table.pop(original)             # its time is over
 
     def age(self, seconds: int) -> None:
         """Let every entry be older by this: what would have expired meanwhile is taken away."""

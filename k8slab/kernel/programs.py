@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from selectors import EVENT_READ, BaseSelector
 
 from k8slab.commands import spoken
@@ -25,6 +25,7 @@ class Server:
     def __init__(self, host: Host, proto: str, port: int, ears: BaseSelector) -> None:
         self.host, self.proto, self.port, self.ears = host, proto, port, ears
         self.open: dict[socket.socket, str] = {}
+        self.answers: dict[bytes, bytes] = {}     # question and answer, without DNS's two id bytes
         self._listen()
 
     def _listen(self) -> None:
@@ -42,10 +43,14 @@ class Server:
 
     def begin_anew(self) -> None:
         """Forget everything, half-open connections too."""
+        self.close()
+        self._listen()
+
+    def close(self) -> None:
+        """Listen no longer."""
         self.end()
         self.ears.unregister(self.door)
         self.door.close()
-        self._listen()
 
     def _datagrams(self) -> bool:
         busy = False
@@ -60,7 +65,9 @@ class Server:
             busy = True
             info = ancillary[0][2]
             asked = socket.inet_ntoa(info[8:12])
-            says = spoken(f"{self.host.name} at {asked}:{self.port} answers {asker[0]}", question)
+            known = self.answers.get(question[2:])
+            says = question[:2] + known if known is not None else spoken(
+                f"{self.host.name} at {asked}:{self.port} answers {asker[0]}", question)
             # From the address that was asked, whichever the routes would choose.
             pack = struct.pack("=i4s4s", 0, info[8:12], b"\0" * 4)
             try:
@@ -75,6 +82,8 @@ class Server:
             return False
         made.setblocking(False)
         made.setsockopt(socket.IPPROTO_TCP, TCP_QUICKACK, 0)      # the ACK travels with the answer
+        # Who sends by hand may never confirm: the next answer does not wait for that.
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.open[made] = asker[0]
         self.ears.register(made, EVENT_READ, lambda: self._talk(made))
         return True
@@ -98,9 +107,9 @@ class Server:
         self.ears.unregister(talk)
         del self.open[talk]
 
-    def end(self) -> None:
-        """Forget the open connections without a packet."""
-        for talk in list(self.open):
+    def end(self, kept: Collection[socket.socket] = ()) -> None:
+        """Forget the open connections, but for those of `kept`, without a packet."""
+        for talk in self.open.keys() - set(kept):
             self._forget(talk)
             vanish(talk)
 

@@ -19,7 +19,7 @@ from k8slab.kernel.events import Hit
 from k8slab.kernel.known import Known, Table
 from k8slab.packet import Packet
 from k8slab.stack import says
-from k8slab.stack.context import context_of, tracks
+from k8slab.stack.context import context_of, range_of, tracks
 from k8slab.stack.rewrite import MANIP, fields, translate, translate_error
 from k8slab.stack.routing import Routes
 from k8slab.stack.skb import Skb
@@ -169,7 +169,7 @@ class Replay:
             ended = self._walk(party, hook, skb)
             if ended.verdict != "ACCEPT":
                 return ended
-            self._bind(connection, MANIP[hook], None)
+            self._bind(skb, hook)
         return self._rewrite(hook, skb, translate)
 
     def _rewrite(self, hook: str, skb: Skb, with_: Callable[..., Packet]) -> Ended:
@@ -179,30 +179,25 @@ class Replay:
             self.note("NAT", skb, says.entry_change(before, skb), hook=hook, before=before)
         return ACCEPT
 
-    def _bind(self, connection: Known, manip: str, rule: Rule | None, skb: Skb | None = None) -> None:
+    def _bind(self, skb: Skb, hook: str, rule: Rule | None = None) -> None:
         """Give one end of the connection what its entry says, or, where none was seen, what the rule says."""
+        connection = skb.connection
         entry, as_it_is = connection.announced(), connection.reply.reply
-        names = fields(as_it_is, manip)
+        names = fields(as_it_is, MANIP[hook])
         if entry:
             new = {name: getattr(entry.reply.reply, name) for name in names}
         elif rule:
-            given = self._range(rule, skb)
-            new = {name: value for name, value in zip(names, (given.min_address, given.min_port)) if value is not None}
+            given = range_of(rule, skb, hook, self.routes)
+            new = {name: value for name, value in zip(names, (given.min_address, given.min_port)) if value}
         else:
             return
         connection.take(replace(connection.now, reply=replace(as_it_is, **new).reply))
-
-    def _range(self, rule: Rule, skb: Skb):
-        given = rule.target.nat
-        if rule.target.name == "MASQUERADE":
-            return given.at(self.routes.nearest(skb.oif, self.routes.look_up(skb.packet.dst).next_hop))
-        return given.at(self.routes.first(skb.iif)) if rule.target.name == "REDIRECT" else given
 
     def _nat_target(self, skb: Skb, rule: Rule, hook: str) -> tuple[Ended, Packet, str]:
         before, manip = skb.packet, MANIP[hook]
         if skb.connection is None:
             return ACCEPT, before, f"{rule.target.name}, but the packet has no conntrack entry: nothing is rewritten"
-        self._bind(skb.connection, manip, rule, skb)
+        self._bind(skb, hook, rule)
         skb.packet = translate(before, skb.connection, skb.direction, manip)
         return ACCEPT, before, f"{rule.target.name} {says.change(before, skb.packet, manip)}"
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from k8slab.errors import CommandError
+from k8slab.model.dataplane import COMMANDS
 from k8slab.model.programs import CLIENT_ISN, Client
 from k8slab.stack.routing import DEAD_ENDS
 from k8slab.packet import ECHO_REQUEST, TIME_EXCEEDED, UNREACHABLE, Packet
@@ -117,7 +118,7 @@ def _pings(call: Call, address: str, count: int, said: dict[str, str]) -> str:
     model, gap = call.model, _seconds("ping", said.get("i", "1"))
     until = (count - 1) * gap + _seconds("ping", said.get("W", str(PING_PATIENCE)))
     packet = Packet("icmp", model.source(call.node, address), address, icmp_type=ECHO_REQUEST,
-                    icmp_id=model.port(call.node), payload=PATTERN, ttl=int(said.get("t", "64")))
+                    icmp_id=model.port(call.node, COMMANDS), payload=PATTERN, ttl=int(said.get("t", "64")))
     lines = [f"PING {address} ({address}) 56(84) bytes of data."]
     heard = errors = pipe = 0
     for number in range(1, count + 1):
@@ -155,7 +156,7 @@ def _ask(model: Model, host: str, address: str, port: int, proto: str, question:
     """Connect and ask; what a program that waits `patience` seconds for the connection hears."""
     if error := _dead_end(model, host, address):
         return Asked("refused", error)
-    packet = Packet(proto, model.source(host, address), address, model.port(host), port, seq=CLIENT_ISN,
+    packet = Packet(proto, model.source(host, address), address, model.port(host, COMMANDS), port, seq=CLIENT_ISN,
                     payload=b"" if proto == "tcp" else question)
     _, client, waited = model.ask(host, packet, question)
     if client.outcome == "refused":

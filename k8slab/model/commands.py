@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from k8slab import iptables, wiring
 from k8slab.errors import CommandError
-from k8slab.iptables import Place, Ruleset
+from k8slab.iptables import Place, Rule, Ruleset
 from k8slab.iptables.names import TABLES
+from k8slab.iptables.refusals import refused
 from k8slab.model import clients, iproute
 from k8slab.stack.stack import Stack
 
@@ -82,7 +83,10 @@ def run_words(model: Model, node: str, words: list[str], given: str, view: str) 
 def _iptables(call: Call) -> str:
     stack, words = call.stack, call.words
     old = _counted(stack)
-    new, printed = iptables.run(old, words)
+    try:
+        new, printed = iptables.run(old, words)
+    except iptables.RulesError as error:
+        raise refused(error, words) from None
     if str(new) != str(old):
         memory = stack.netfilter.memory
         stack.netfilter.load(new)
@@ -94,8 +98,8 @@ def _iptables(call: Call) -> str:
 def _restore(call: Call) -> str:
     unknown = [w for w in call.words if w not in ("-n", "--noflush")]
     if unknown:
-        raise CommandError(f"iptables-restore {unknown[0]}: the model knows iptables-restore [--noflush], with the rules "
-                           f"on its standard input")
+        raise CommandError(f"iptables-restore {unknown[0]}: the model knows iptables-restore [--noflush], with the "
+                           f"rules on its standard input")
     call.model.restore(call.node, call.given, noflush=bool(call.words))
     return ""
 
@@ -105,9 +109,8 @@ def _save(call: Call) -> str:
     unknown = [w for w in words if w not in ("-c", "-t", *TABLES)]
     if unknown or ("-t" in words) != bool(set(words) & set(TABLES)):
         raise CommandError(f"iptables-save {' '.join(words)}: say iptables-save [-t TABLE] [-c]")
-    rules = _counted(stack).normal() if stack.netfilter.rules else Ruleset()
-    if "-c" in words:
-        rules = _with_counts(rules, stack.netfilter.counts)
+    rules = stack.netfilter.rules.normal() if stack.netfilter.rules else Ruleset()
+    rules = _with_counts(rules, stack.netfilter.counts, of_rules="-c" in words)
     return str(Ruleset(tuple(t for t in rules.tables if "-t" not in words or t.name in words)))
 
 
@@ -116,14 +119,17 @@ def _counted(stack: Stack) -> Ruleset:
     return _with_counts(stack.netfilter.rules, stack.netfilter.counts) if stack.netfilter.rules else Ruleset()
 
 
-def _with_counts(rules: Ruleset, counts: Mapping[Place, list[int]]) -> Ruleset:
+def _with_counts(rules: Ruleset, counts: Mapping[Place, list[int]], *, of_rules: bool = True) -> Ruleset:
+    """The rules with the packets and bytes of `counts`; policies have theirs in any case, as `iptables-save` prints."""
     def count(table: str, chain: str, position: int) -> tuple[int, int]:
         return tuple(counts.get(Place(table, chain, position), (0, 0)))
 
+    def counted(table: str, rule: Rule, position: int) -> Rule:
+        return replace(rule, counters=count(table, rule.chain, position) if of_rules else None, own_counters=False)
+
     return Ruleset(tuple(replace(table, chains=tuple(
-        replace(chain, counters=count(table.name, chain.name, 0), rules=tuple(
-            replace(rule, counters=count(table.name, chain.name, position), own_counters=False)
-            for position, rule in enumerate(chain.rules, 1)))
+        replace(chain, counters=count(table.name, chain.name, 0) if chain.policy else (0, 0), rules=tuple(
+            counted(table.name, rule, position) for position, rule in enumerate(chain.rules, 1)))
         for chain in table.chains)) for table in rules.tables))
 
 
@@ -148,11 +154,10 @@ def _conntrack(call: Call) -> str:
     found = [(connection, entry) for connection, entry in found
              if all(_FILTERS[option](entry) == value for option, value in wanted.items())]
     listed = "".join(f"{entry}\n" for _, entry in found)
-    if words[0] == "-L":
-        return listed
-    for connection, _ in found:
+    for connection, _ in found if words[0] == "-D" else ():
         table.kill(connection)
-    return f"{listed}conntrack v1.4.7 (conntrack-tools): {len(found)} flow entries have been deleted.\n"
+    done = "shown" if words[0] == "-L" else "deleted"
+    return f"{listed}conntrack v1.4.7 (conntrack-tools): {len(found)} flow entries have been {done}.\n"
 
 
 def _wanted(words: list[str]) -> dict[str, str]:

@@ -150,7 +150,8 @@ class Conntrack:
         if connection.expires <= now:
             self.kill(connection)
             return None
-        return connection, "ORIGINAL" if flow == connection.original else "REPLY"
+        # A flow that mirrors itself is found by its reply tuple, which was put into the table last.
+        return connection, "REPLY" if flow == connection.reply else "ORIGINAL"
 
     def taken(self, reply: Flow, but: Connection, now: float) -> bool:
         """Whether another connection already waits for answers with this tuple.

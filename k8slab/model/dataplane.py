@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from k8slab import iptables
@@ -29,7 +30,8 @@ from k8slab.trace import Trace
 if TYPE_CHECKING:
     from scapy.packet import Packet as ScapyPacket
 
-FIRST_PORT, PORTS = 40000, 20000      # the source ports that a host's programs are given
+# The source ports that a host's programs are given, first and how many: by `connect` and `ping`, and in a command.
+OURS, COMMANDS = (40000, 20000), (32768, 7232)
 
 
 class Clock:
@@ -74,7 +76,7 @@ class Model:
             network.host(name)
         self.stacks: dict[str, Stack] = {}
         self.programs: dict[str, Programs] = {}
-        self._ports = Counter({h.name: FIRST_PORT for h in network.hosts})
+        self._ports: dict[tuple[str, int], int] = {}
         self.wire = Wire(self)
         for host in network.hosts:
             self._build(host, rules.get(host.name))
@@ -128,12 +130,34 @@ class Model:
         Raises NetworkError when there is no such host, for another protocol than tcp and udp, and for a port that is
         taken.
         """
-        listens = self.programs[self.network.host(host).name].listens
+        own = self.network.host(host)
+        listens = self.programs[host].listens
         if proto not in ("tcp", "udp") or not 0 < port < 65536:
             raise NetworkError(f"a server listens on a tcp or udp port from 1 to 65535, not on {proto} {port}")
         if (proto, port) in listens:
             raise NetworkError(f"{host}: a program listens on {proto} port {port} already")
         listens.add((proto, port))
+        self.network = self.network.replace(replace(own, listens=(*own.listens, (proto, port))))
+        self.programs[host].host = self.network.host(host)
+
+    def unserve(self, host: str, port: int, proto: str = "tcp") -> None:
+        """End the program that listens on this port of a host; what it knew of its connections is gone with it.
+
+        Raises NetworkError when there is no such host, or none listens there.
+        """
+        programs = self.programs[self.network.host(host).name]
+        if (proto, port) not in programs.listens:
+            raise NetworkError(f"{host}: no program listens on {proto} port {port}")
+        programs.listens.discard((proto, port))
+        programs.open = {flow: state for flow, state in programs.open.items() if flow.dport != port}
+
+    def answer(self, host: str, port: int, answers: Mapping[bytes, bytes]) -> None:
+        """Let the UDP server on a port give these answers: question to answer, both without DNS's two id bytes."""
+        self.programs[self.network.host(host).name].answers[port] = dict(answers)
+
+    def join(self, host: Host, lan: str) -> None:
+        """Put a machine that is new on the LAN of that name, by its eth0. Raises NetworkError for a name that is taken."""
+        self.rewire(self.network.joined(host, lan))
 
     def entries(self, node: str) -> tuple[Entry, ...]:
         """The conntrack entries of a host, oldest first."""
@@ -183,7 +207,6 @@ class Model:
         self.stacks[host.name] = Stack(host.name, routes, netfilter, self.clock,
                                        forwards=bool(host.sysctl("ip_forward")))
         self.programs[host.name] = Programs(host)
-        self._ports.setdefault(host.name, FIRST_PORT)
 
     # How a journey goes.
 
@@ -214,11 +237,13 @@ class Model:
                                f"up") from None
         return routes.source(routes.look_up(address))
 
-    def port(self, host: str) -> int:
-        """The next source port that no conversation of this host has."""
+    def port(self, host: str, ports: tuple[int, int] = OURS) -> int:
+        """The next source port that no conversation of this host has, of `ports`: the first and how many."""
         taken = {flow.sport or flow.icmp_id for flow in self.programs[host].clients}
-        ports = (FIRST_PORT + (self._ports[host] - FIRST_PORT + i) % PORTS for i in range(PORTS))
-        self._ports[host] = next((port for port in ports if port not in taken), 0)
-        if not self._ports[host]:
-            raise NetworkError(f"{host} has no source port left: all {PORTS} are in use")
-        return self._ports[host]
+        first, count = ports
+        last = self._ports.get((host, first), first)
+        port = next((port for i in range(count) if (port := first + (last - first + i) % count) not in taken), 0)
+        if not port:
+            raise NetworkError(f"{host} has no source port left: all {count} are in use")
+        self._ports[host, first] = port
+        return port

@@ -18,7 +18,7 @@ def _address(text: str) -> str:
     try:
         return str(ipaddress.IPv4Address(text))
     except ValueError:
-        raise Said(f'Error: inet prefix is expected rather than "{text}".', 1) from None
+        raise Said(f'Error: any valid prefix is expected rather than "{text}".', 1) from None
 
 
 def _get(model: Model, call: Call) -> str:
@@ -52,7 +52,8 @@ def _error(decision: Decision) -> Said:
 def _may_come_in(model: Model, host: str, source: str, to: str, iif: str, decision: Decision) -> None:
     """Raise Said where a packet from `source` would not be let in on `iif` (ip_route_input_slow)."""
     stack = model.stack(host)
-    if stack.routes.martian(source, to, iif):
+    if stack.routes.martian(source, to, iif) or decision.kind in ("local", "unicast") and (
+            stack.routes.address_type(source) == "LOCAL"):
         raise Said("RTNETLINK answers: Invalid argument")
     if decision.kind == "unicast" and not stack.forwards:
         raise Said("RTNETLINK answers: No route to host")

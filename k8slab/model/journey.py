@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from k8slab.model.wire import GIVEN_UP
+from k8slab.model.programs import PROTOCOL_UNREACHABLE
+from k8slab.model.wire import GIVEN_UP, NOWHERE
 from k8slab.packet import UNREACHABLE, Packet
 from k8slab.stack import says
 from k8slab.stack.skb import Journal, Skb
@@ -54,7 +55,7 @@ class Journey:
     def _emit(self, stack: Stack, packet: Packet, kind: str, why: str, about: Skb | None = None) -> None:
         leg = self.journal.next_leg()
         stack.note(kind, Skb(packet, leg), why)
-        self._settle(stack, stack.send(packet, leg, about))
+        self._settle(stack, stack.send(packet, leg, about, answers=kind == "ANSWER"))
 
     def _settle(self, stack: Stack, fate: Fate) -> None:
         """See to it that what became of a packet on one host is carried on by the next."""
@@ -80,6 +81,8 @@ class Journey:
             self.model.wire.loop(stack.name, skb.packet)
             return stack.receive(skb, "lo")
         found = self.model.wire.resolve(stack, skb.oif, fate.next_hop, skb.packet)
+        if found == NOWHERE:
+            return stack.lose(skb, f"nobody on {skb.oif} has the MAC that is noted for {fate.next_hop}")
         if found:
             stack.leave(fate)
             self.model.wire.carry((stack.name, skb.oif), found, skb.packet)
@@ -95,6 +98,8 @@ class Journey:
         if stack is self.origin and skb.leg > 1 and self.reply is None:
             self.reply = skb.packet
         for answer in answers:
-            self._emit(stack, answer, "ANSWER", says.answers(stack.name, answer))
+            # A protocol that nobody speaks is refused while the packet still has its entry; a closed port later.
+            about = skb if answer.is_icmp_error and answer.icmp_code == PROTOCOL_UNREACHABLE else None
+            self._emit(stack, answer, "ANSWER", says.answers(stack.name, answer), about)
             self._carry()
 

@@ -20,7 +20,7 @@ from k8slab.model.chance import Chance
 from k8slab.model.conntrack import Conntrack
 from k8slab.stack.routing import Routes
 from k8slab.stack.skb import Skb
-from k8slab.stack.context import context_of, tracks
+from k8slab.stack.context import context_of, range_of, tracks
 from k8slab.stack.walk import ACCEPT, Ended, Walk
 from k8slab.packet import Packet
 from k8slab.stack import says
@@ -57,7 +57,10 @@ class Netfilter:
 
     def _walk(self, table: str, hook: str, skb: Skb) -> Ended:
         chain = self.tables[table].get(hook) if table in self.tables else None
-        if chain is None or (not chain.rules and chain.policy == "ACCEPT"):
+        if chain is None:
+            return ACCEPT
+        if not chain.rules and chain.policy == "ACCEPT":
+            self._count(Place(table, hook, 0), skb)
             return ACCEPT       # nothing to read, nothing to say
         return Walk(self.tables[table], hook, skb, note=self.note, nat=self._nat_target, count=self._count,
                     context=lambda skb: self._context(skb, hook)).run()
@@ -117,7 +120,7 @@ class Netfilter:
     def _nat_target(self, skb: Skb, rule: Rule, hook: str) -> tuple[Ended, Packet, str]:
         """Carry out DNAT, SNAT, MASQUERADE or REDIRECT: bind, rewrite, and say what changed."""
         before, manip = skb.packet, MANIP[hook]
-        range_ = self._range(skb, rule, hook)
+        range_ = range_of(rule, skb, hook, self.routes)
         if skb.connection is None:
             return ACCEPT, before, f"{rule.target.name}, but the packet has no conntrack entry: nothing is rewritten"
         if range_.min_address == "":
@@ -126,15 +129,6 @@ class Netfilter:
         nat.bind(self.conntrack, skb.connection, manip, range_, self.chance, self.clock())
         skb.packet = translate(before, skb.connection, skb.direction, manip)
         return ACCEPT, before, f"{rule.target.name} {says.change(before, skb.packet, manip)}"
-
-    def _range(self, skb: Skb, rule: Rule, hook: str) -> NatRange:
-        """The range of the rule; MASQUERADE and REDIRECT take their address from this host."""
-        given = rule.target.nat
-        if rule.target.name == "MASQUERADE":
-            return given.at(self.routes.nearest(skb.oif, self.routes.look_up(skb.packet.dst).next_hop))
-        if rule.target.name == "REDIRECT":
-            return given.at("127.0.0.1" if hook == "OUTPUT" else self.routes.first(skb.iif))
-        return given
 
     def _context(self, skb: Skb, hook: str) -> Context:
         now = self.clock()

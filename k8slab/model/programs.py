@@ -1,8 +1,8 @@
 """The programs on a host: what answers a packet that has reached it, and what a client says next.
 
 Servers are as plain as can be: whoever connects and asks is told which host answers, and
-which address it saw the question come from; who asks in HTTP is told in HTTP. A closed TCP port answers with RST, a closed UDP
-port with an ICMP error, a ping with its echo (RFC 9293, RFC 1122).
+which address it saw the question come from; who asks in HTTP is told in HTTP. A closed TCP port answers
+with RST, a closed UDP port with an ICMP error, a ping with its echo (RFC 9293, RFC 1122).
 
 A client is a conversation that is open from this host: its SYN was sent, and it knows what to
 say to each answer. A packet for a port where neither a server nor a client waits is refused.
@@ -62,6 +62,7 @@ class Programs:
     def __init__(self, host: Host) -> None:
         self.host, self.listens = host, set(host.listens)
         self.clients: dict[Flow, Client] = {}
+        self.answers: dict[int, dict[bytes, bytes]] = {}     # UDP port → question and answer, without DNS's id
         self.open: dict[Flow, str] = {}          # the server's side of its connections: "half open", "open" or "closing"
 
     def hear(self, packet: Packet) -> tuple[str, list[Packet]]:
@@ -99,9 +100,10 @@ class Programs:
     def _talk(self, packet: Packet) -> list[Packet]:
         """What the server's side of an open connection sends."""
         talk = Packet("tcp", packet.dst, packet.src, packet.dport, packet.sport, "A", seq=packet.ack, ack=packet.end)
-        if "S" in packet.flags:
-            return [talk.replace(flags="SA", seq=SERVER_ISN)]
-        if self.open[packet.flow] == "half open":
+        before = self.open[packet.flow]
+        if "S" in packet.flags:          # RFC 5961, 4.2: an open connection answers a SYN with an ACK
+            return [talk.replace(flags="SA", seq=SERVER_ISN)] if before == "half open" else [talk]
+        if before == "half open":
             if packet.ack != SERVER_ISN + 1:         # it answers another SYN-ACK than ours
                 return _maybe(packet)
             self.open[packet.flow] = "open"
@@ -111,14 +113,16 @@ class Programs:
         if self.open[packet.flow] == "closing":
             del self.open[packet.flow]
             return []
-        return [talk.replace(flags="PA", payload=self._answer(packet))] if packet.payload else []
+        data = [talk.replace(flags="PA", payload=self._answer(packet))] if packet.payload else []
+        # Data that completes the handshake is confirmed before any program has accepted the connection.
+        return [talk, *data] if data and before == "half open" else data
 
     def _udp(self, packet: Packet) -> tuple[str, list[Packet]]:
         if (packet.proto, packet.dport) not in self.listens:
             error = Packet("icmp", packet.dst, packet.src, icmp_type=UNREACHABLE, icmp_code=3, quoted=packet)
             return self._closed(packet, "an ICMP error"), [error]
         why = self._listens(packet)
-        return why, [Packet("udp", packet.dst, packet.src, packet.dport, packet.sport, payload=self._answer(packet))]
+        return why, [Packet("udp", packet.dst, packet.src, packet.dport, packet.sport, payload=self._datagram(packet))]
 
     def _icmp(self, packet: Packet) -> tuple[str, list[Packet]]:
         if packet.icmp_type not in ANSWERED:
@@ -136,6 +140,10 @@ class Programs:
 
     def _closed(self, packet: Packet, answer: str) -> str:
         return says.CLOSED.format(host=self.host.name, port=packet.dport, answer=answer)
+
+    def _datagram(self, packet: Packet) -> bytes:
+        known = self.answers.get(packet.dport, {}).get(packet.payload[2:])
+        return self._answer(packet) if known is None else packet.payload[:2] + known
 
     def _answer(self, packet: Packet) -> bytes:
         """What a server says. The port that it saw is left out: MASQUERADE draws it."""

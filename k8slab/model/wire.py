@@ -4,7 +4,8 @@ Theory of operation
 -------------------
 A host that sends to a next hop looks into its table of neighbours. Without an entry it asks by broadcast, three
 times a second apart (mcast_solicit, retrans_time); who has the address, on whichever interface, answers
-(arp_ignore 0) and notes the asker. What is noted is taken to be right for as long as the wiring stays the same.
+(arp_ignore 0) and notes the asker. What is noted is used for as long as it is fresh, even where the wiring has
+changed behind it: then the frames go to a MAC that nobody has.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from k8slab.model.dataplane import Model
 
 QUESTIONS, APART = 3, 1.0
+NOWHERE: End = ("", "")
 GIVEN_UP = QUESTIONS * APART              # seconds until an unanswered question is given up
 REACHABLE_FOR, DELAY_FOR = 30.0, 5.0      # base_reachable_time, delay_first_probe_time
 BETWEEN_FRAMES = 0.001                    # the model's wires take no time; a capture needs an order to be read in
@@ -44,6 +46,11 @@ class Neighbour:
         return "STALE" if self.state == "REACHABLE" and age >= REACHABLE_FOR else self.state
 
 
+    def trusted(self, seconds: float) -> bool:
+        """Whether a MAC is used without a question, though nobody answers by it: until it has been asked after."""
+        return seconds - self.since < (DELAY_FOR + GIVEN_UP if self.state == "DELAY" else REACHABLE_FOR)
+
+
 class Wire:
     """All links of the model."""
 
@@ -55,7 +62,10 @@ class Wire:
         self._seen = 0
 
     def resolve(self, stack: Stack, interface: str, address: str, packet: Packet) -> End | None:
-        """The interface at which the next hop `address` is, after asking where need be; None if nobody answers."""
+        """The interface that takes a frame for the next hop `address`, after asking where need be.
+
+        None if nobody answers; NOWHERE if what is noted is a MAC that nobody on the link has any more.
+        """
         if not any(i.name == interface for i in self.model.network.host(stack.name).interfaces):
             return None                                     # a route by way of a next hop that is on no link
         table, key, now = self.known.setdefault(stack.name, {}), (interface, address), self.model.clock()
@@ -67,10 +77,10 @@ class Wire:
         found = self._owners[place]
         mac = self._mac(found) if found else ""
         entry = table.get(key)
-        if found and entry and entry.mac == mac:
+        if entry and entry.mac and (entry.mac == mac or entry.trusted(now)):
             used = {"STALE": "DELAY"}.get(entry.now(now))
             table[key] = replace(entry, state=used, since=now) if used else entry
-            return found
+            return found if entry.mac == mac else self._holder(stack.name, interface, entry.mac)
         self._ask((stack.name, interface), found, asker, address)
         table[key] = Neighbour(mac, "REACHABLE" if found else "FAILED", now)
         return found
@@ -82,6 +92,14 @@ class Wire:
             if routes.look_up(address).kind == "local" and not routes.bad_source(asker, far):
                 return name, far
         return None
+
+    def _holder(self, host: str, interface: str, mac: str) -> End:
+        """Who takes a frame for this MAC, whatever its addresses; one for a port's own MAC its bridge takes."""
+        network = self.model.network
+        heard = paths(network, host, interface)
+        end = next((end for end in heard if self._mac(end) == mac), NOWHERE)
+        master = network.host(end[0]).interface(end[1]).master if end in heard else ""
+        return (end[0], master) if master and (end[0], master) in heard else NOWHERE if master else end
 
     def _ask(self, origin: End, found: End | None, asker: str, address: str) -> None:
         mac = self._mac(origin)

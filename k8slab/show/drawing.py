@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from k8slab.network import Host, Network
 from k8slab.show import words
@@ -144,7 +145,8 @@ def _host_words(network: Network, host: Host, indent: str) -> list[str]:
         far = [" ".join(end) for end in network.neighbours(host.name, interface.name)]
         link = next((f", to {_and(far)} by {link.name}" for link in network.links
                      if (host.name, interface.name) in link.ends), "")
-        wires.append(interface_words(interface) + link)
+        port = f", a port of {interface.master}" * bool(interface.master)
+        wires.append(interface_words(interface) + ("" if interface.up else ", down") + port + link)
     inner = [*listens, *wires, *(f"route {route}" for route in host.routes)]
     return [f"{indent}{title(host)}, a network namespace", *(f"{indent}  {line}" for line in inner)]
 
@@ -203,7 +205,7 @@ def _paths(made: Plan, way: str, stops: tuple[Stop, ...]) -> list[Line]:
         else:
             pieces[-1] += [*between, made.spots[stop]]
         last = stop
-    moved = [tuple((x + aside, y + aside) for x, y in dict.fromkeys(piece)) for piece in pieces]
+    moved = [tuple((x + aside, y + aside) for (x, y), _ in groupby(piece)) for piece in pieces]
     return [Line(piece, kind, heads=True) for piece in moved if len(piece) > 1]
 
 
@@ -211,6 +213,8 @@ def _between(made: Plan, last: Stop, stop: Stop) -> list[Point] | None:
     """The corners between two places that follow each other; None where no line is drawn between them."""
     (x1, y1), (x2, y2) = made.spots[last], made.spots[stop]
     one, other = last[0], stop[0]
+    if one != other and last in made.rails and made.rails.get(stop) == made.rails[last]:
+        return [(made.rails[last], y1), (made.rails[last], y2)]        # by a bridge
     if one == other:
         if x1 == x2 or y1 == y2:
             return []

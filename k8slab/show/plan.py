@@ -14,12 +14,14 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from k8slab.network import Host, Interface, Link, Network, Route
+from k8slab.show.parts import Parts, parts
 from k8slab.show.svg import SIZES, Box, Line, Shape, Words, column, fold, width_of
 
 Point = tuple[float, float]
 EDGE, GAP, PAD = 16, 14, 10
 # A node's box has a title above and its way out below; its stack runs this far from its right side.
 HEAD, FOOT, STACK = 38, 14, 16
+BRIDGE = 22            # how far before the stack a bridge's line stands, and its room below the last port
 POD_LIMIT, ROUTE_LIMIT = 6, 6
 WORDS = {"node": "node", "pod": "Pod", "router": "router", "client": "client"}
 
@@ -29,7 +31,8 @@ class Plan:
     """The shapes of a network, and the places that a packet can be at.
 
     `spots`: (host, interface) to where its wire begins, (host, "") to where its programs are. `stacks`: host
-    to the x of the line in it. `bus`: host on the LAN to the y of its LAN line. `boxes`: each host's box.
+    to the x of the line in it. `bus`: host on the LAN to the y of its LAN line. `boxes`: each host's box. `rails`: a
+    bridge, and an interface that is on it, to the x of the bridge's line.
     """
 
     width: float = 0
@@ -39,16 +42,7 @@ class Plan:
     stacks: dict[str, float] = field(default_factory=dict)
     bus: dict[str, float] = field(default_factory=dict)
     boxes: dict[str, Box] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The network taken apart: each node's Pods with their link's two ends, the LAN, and the other hosts."""
-
-    nodes: tuple[Host, ...]
-    pods: dict[str, list[tuple[Host, str, str]]]
-    lan: Link | None
-    others: tuple[Host, ...]
+    rails: dict[tuple[str, str], float] = field(default_factory=dict)
 
 
 def title(host: Host) -> str:
@@ -60,24 +54,6 @@ def title(host: Host) -> str:
 def interface_words(interface: Interface) -> str:
     """An interface and its addresses: "eth0 10.244.1.5/32"."""
     return " ".join((interface.name, *interface.addresses))
-
-
-def parts(network: Network) -> Parts:
-    """Which host stands where; a Pod belongs into a node where a link of two ends leads there."""
-    nodes = tuple(host for host in network.hosts if host.kind == "node")
-    pods: dict[str, list[tuple[Host, str, str]]] = {node.name: [] for node in nodes}
-    for host in network.hosts:
-        for link in network.links if host.node in pods else ():
-            ends = dict(link.ends)
-            if len(link.ends) == 2 and set(ends) == {host.name, host.node}:
-                pods[host.node].append((host, ends[host.node], ends[host.name]))
-                break
-    inside = {pod.name for held in pods.values() for pod, _, _ in held}
-    shared = [link for link in network.links if any(name in pods for name, _ in link.ends)
-              and not any(name in inside for name, _ in link.ends)]
-    lan = max(shared, key=lambda link: len(link.ends), default=None)
-    others = tuple(host for host in network.hosts if host.name not in inside and host.name not in pods)
-    return Parts(nodes, pods, lan, others)
 
 
 def plan(network: Network, keep: Collection[str] = (), top: float = 0) -> Plan:
@@ -123,6 +99,7 @@ def _programs(host: Host) -> str:
 def _node_width(node: Host, pods: list[tuple[Host, str, str]]) -> float:
     ends = [node.interface(end) for _, end, _ in pods]
     wires = width_of("code", *(e.name for e in ends), *(a for e in ends for a in e.addresses)) + 19
+    wires += BRIDGE if any(end.master for end in ends) else 0
     head = width_of("name", title(node)) + width_of("dim", _programs(node)) + 2 * PAD + 20
     return max(PAD + _pod_width(pods) + wires + STACK, head, 250)
 
@@ -162,9 +139,14 @@ def _inside(made: Plan, node: Host, pods: list[tuple[Host, str, str]], missing: 
     shapes: list[Shape] = [Words(x + PAD, y + 22, title(node), "name"), chip,
                            Words(chip.x + 5, y + 22, says, "dim")]
     y += HEAD
-    for pod, end, own in pods:
-        more, y = _pod(made, node.interface(end), pod, own, (x + PAD, y), _pod_width(pods), stack)
+    for pod, name, own in pods:
+        end = node.interface(name)
+        more, y = _pod(made, end, pod, own, (x + PAD, y), _pod_width(pods), stack - BRIDGE if end.master else stack)
         shapes += more
+        ports = [other for _, other, _ in pods if end.master and node.interface(other).master == end.master]
+        if name in ports[-1:]:
+            shapes += _bridge(made, node, node.interface(end.master), ports[0], y)
+            y += BRIDGE
     if missing:
         shapes.append(Words(x + PAD, y + 8, f"and {missing} more Pod{'s' * (missing > 1)}", "dim"))
         y += 18
@@ -174,7 +156,7 @@ def _inside(made: Plan, node: Host, pods: list[tuple[Host, str, str]], missing: 
 
 def _pod(made: Plan, end: Interface, pod: Host, own: str, at: Point, width: float,
          stack: float) -> tuple[list[Shape], float]:
-    """A Pod's box and its veth to the node's stack; and the y of the next Pod."""
+    """A Pod's box and its veth to the node's stack, or to the line of a bridge; and the y of the next Pod."""
     (x, y), lines = at, _pod_lines(pod)
     box = made.boxes[pod.name] = Box(x, y, width, 24 + len(lines) * SIZES["code"][1], "inner")
     middle = y + box.height / 2
@@ -182,12 +164,22 @@ def _pod(made: Plan, end: Interface, pod: Host, own: str, at: Point, width: floa
         made.spots[pod.name, interface.name] = x + width + 3, middle
     made.spots[pod.name, ""] = x + width + 3, middle
     made.spots[pod.node, end.name] = stack, middle
+    if end.master:
+        made.rails[pod.name, own] = made.rails[pod.node, end.master] = stack
     words, _ = column(x + 6, y + 32, lines, "code")
     labels = [Words(stack - 13, middle - 10, end.name, "code", "end"),
               *(Words(stack - 13, middle + 19 + 14 * i, address, "code", "end")
                 for i, address in enumerate(end.addresses))]
     return [box, Words(x + 6, y + 18, title(pod), "name"), *words, *labels,
             Line(((x + width, middle), (stack, middle)))], y + max(box.height, 40) + 12
+
+
+def _bridge(made: Plan, node: Host, bridge: Interface, first: str, y: float) -> list[Shape]:
+    """A bridge: a line that its ports meet, the `first` on top, and at its foot its own interface to the stack."""
+    (rail, top), stack, level = made.spots[node.name, first], made.stacks[node.name], y + BRIDGE / 2
+    made.spots[node.name, bridge.name] = stack, level
+    return [Line(((rail, top - 14), (rail, level)), "bus"), Line(((rail, level), (stack, level))),
+            Words(rail - 8, level + 4, interface_words(bridge), "code", "end")]
 
 
 def _short(route: Route) -> str:

@@ -1,11 +1,11 @@
-"""What a rule's tests can see of a packet at a hook, and which rules make a kernel look at connections at all."""
+"""What a rule's tests can see of a packet at a hook, what its target gives, and which rules switch conntrack on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from k8slab.iptables import Context, Rule, Ruleset
+from k8slab.iptables import Context, NatRange, Rule, Ruleset
 from k8slab.stack.routing import Routes
 from k8slab.stack.skb import Skb
 
@@ -44,3 +44,13 @@ def _tracks(rule: Rule) -> bool:
     target = rule.target
     return (any(match.name in TRACKING_MATCHES for match in rule.matches)
             or target is not None and (target.kind in TRACKING_TARGETS or (target.kind == "ct" and not target.notrack)))
+
+
+def range_of(rule: Rule, skb: Skb, hook: str, routes: Routes) -> NatRange:
+    """The range that a rule's target gives; MASQUERADE and REDIRECT take their address from this host."""
+    given = rule.target.nat
+    if rule.target.name == "MASQUERADE":
+        return given.at(routes.nearest(skb.oif, routes.look_up(skb.packet.dst).next_hop))
+    if rule.target.name == "REDIRECT":
+        return given.at("127.0.0.1" if hook == "OUTPUT" else routes.first(skb.iif))
+    return given

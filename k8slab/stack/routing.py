@@ -161,7 +161,7 @@ class HostRoutes:
         """Why a packet with this source may not come in on this interface, or "" (fib_validate_source)."""
         if iif == "lo":
             return ""
-        if src in self._local:
+        if src in self._local or _is_loopback(src) and self.host.lo.up:
             return f"its source {src} is this host's own address"
         mode = self.host.sysctl("rp_filter", iif or "")
         back = self.look_up(src)

@@ -10,7 +10,8 @@ Theory of operation
 
 At each hook (in capitals) netfilter shows the packet to several parties, in the order of their priorities
 (nf_ip_hook_priorities in netfilter_ipv4.h): raw (-300), conntrack (-200), mangle (-150), nat for destinations
-(-100), filter (0), security (50), nat for sources (100), conntrack's confirmation (last). A host without rules has no netfilter at all, no hooks and no conntrack entries: that is a Pod's own
+(-100), filter (0), nat for sources (100), security (150), conntrack's confirmation (last). security is at 50 in
+iptables-legacy and at 150 in iptables-nft, so that at INPUT nat comes first there. A host without rules has no netfilter at all, no hooks and no conntrack entries: that is a Pod's own
 namespace.
 
 What is left out: fragments, IP options, routing by mark, transparent sockets, ICMP redirects (the
@@ -33,7 +34,7 @@ from k8slab.packet import TIME_EXCEEDED, UNKNOWN, UNREACHABLE, Packet
 
 HOOKS = {
     "PREROUTING": ("raw", "conntrack", "mangle", "nat"),
-    "INPUT": ("mangle", "filter", "security", "nat", "confirm"),
+    "INPUT": ("mangle", "filter", "nat", "security", "confirm"),
     "FORWARD": ("mangle", "filter", "security"),
     "OUTPUT": ("raw", "conntrack", "mangle", "nat", "filter", "security"),
     "POSTROUTING": ("mangle", "nat", "confirm"),
@@ -130,9 +131,12 @@ class Stack:
         self.note("FORWARD", skb, f"this host forwards it: TTL {before.ttl} becomes {skb.packet.ttl}", before=before)
         return self._hook("FORWARD", skb) or self._output(skb, decision)
 
-    def send(self, packet: Packet, leg: int, about: Skb | None = None) -> Fate:
-        """A program here, or the kernel itself, sends a packet. `about`: the packet that it refuses, if it does."""
-        skb = Skb(packet, leg)
+    def send(self, packet: Packet, leg: int, about: Skb | None = None, *, answers: bool = False) -> Fate:
+        """A program here, or the kernel itself, sends a packet. `about`: the packet that it refuses, if it does.
+
+        `answers`: it is sent because of another packet, and not because a program wants to.
+        """
+        skb = Skb(packet, leg, icmp_answer=answers and packet.proto == "icmp")
         decision = self.routes.look_up(packet.dst)
         if decision.kind in TO_MANY:
             return Fate("unknown", skb, reason=f"{self.name}: {decision.why}: the model follows packets for one host")
@@ -198,6 +202,8 @@ class Stack:
     def _ended(self, ended: Ended, skb: Skb) -> Fate:
         if ended.verdict == "REJECT":
             answer = rejection(skb.packet, ended.rule, self._source_of_error(skb.packet))
+            if skb.icmp_answer and answer and answer.proto == "icmp":
+                answer = None        # the kernel's ICMP is busy with the packet itself (icmp_xmit_lock): it says nothing
             if answer and answer.proto == "tcp":
                 self.netfilter.rejected(skb)
             return Fate("reject", skb, reason=f"{self.name}: {ended.why}", answer=answer)

@@ -15,7 +15,9 @@ def _read(call: Call) -> tuple[ipaddress.IPv4Interface, Interface]:
     said = keywords(call.words, WORDS, "local")
     if "dev" not in said:
         raise Said("Not enough information: \"dev\" argument is required.", 255)
-    found = address(said.get("local", ""))
+    if "local" not in said:
+        raise Said("RTNETLINK answers: Operation not supported")
+    found = address(said["local"])
     return found, find(call.own, said["dev"])
 
 
@@ -47,13 +49,17 @@ def flush(call: Call) -> Network:
 
 
 def _drop(call: Call, own: Interface, gone: list[str]) -> Network:
-    """Without these addresses: with the first of a subnet go the others (promote_secondaries is 0)."""
+    """Without these addresses: with the first of a subnet go the others (promote_secondaries is 0).
+
+    With the last address of an interface go all its routes.
+    """
     subnets = [a.network for a in map(ipaddress.IPv4Interface, gone) if primary(own, str(a)) == str(a)]
     left = tuple(a for a in own.addresses if a not in gone and ipaddress.IPv4Interface(a).network not in subnets)
     network = put(call.network, call.host, own.name, replace(own, addresses=left))
     host = network.host(call.host)
     lost = {a.partition("/")[0] for a in own.addresses} - {a.partition("/")[0] for a in left}
-    return network.replace(replace(host, routes=tuple(r for r in host.routes if r.src not in lost)))
+    return network.replace(replace(host, routes=tuple(
+        r for r in host.routes if r.src not in lost and (left or r.dev != own.name))))
 
 
 def primary(own: Interface, text: str) -> str:

@@ -6,8 +6,8 @@ import hashlib
 from dataclasses import replace
 
 from k8slab.errors import CommandError
-from k8slab.hearing import ports
-from k8slab.network import Host, Interface, Link, Network
+from k8slab.hearing import carrier, ports
+from k8slab.network import LOOPBACK, Host, Interface, Link, Network
 from k8slab.wiring.words import Call, Said, find, keywords, mac, namespaces, put
 
 NO_MAC = "00:00:00:00:00:00"
@@ -27,8 +27,7 @@ def add(call: Call) -> Network:
     if kind[0] not in ("veth", "bridge"):
         raise CommandError(f"ip link add … type {kind[0]}: the model knows veth and bridge")
     if "name" not in said:
-        raise Said("Not enough information: \"dev\" argument is required." if kind[0] == "bridge" else
-                   "Error: Attribute failed policy validation.", 255)
+        raise CommandError(f"ip link add type {kind[0]}: say a name, as in ip link add NAME type {kind[0]}")
     if kind[0] == "bridge":
         network, _ = _new(call, call.network, said, "bridge")
         return network
@@ -80,7 +79,7 @@ def set_(call: Call) -> Network:
     """`ip link set X` with any of up, down, master B, nomaster, netns NS, address MAC and name NEW."""
     said = keywords(call.words, SET, "dev", ("up", "down", "nomaster"))
     if "dev" not in said:
-        raise Said("Not enough of information: \"dev\" argument is required.", 255)
+        raise Said("Not enough information: \"dev\" argument is required.", 255)
     network, name = call.network, said["dev"]
     own = find(call.own, name)
     if "netns" in said:
@@ -93,7 +92,8 @@ def set_(call: Call) -> Network:
     if "down" in said:
         network = switch_off(network, call.host, name)
     if "up" in said:
-        network = put(network, call.host, name, replace(find(network.host(call.host), name), up=True, fresh=False))
+        network = _switch_on(network, call.host, name)
+    network = _looked(network)
     return _rename(network, call.host, name, said["name"]) if "name" in said else network
 
 
@@ -104,10 +104,9 @@ def _enslave(network: Network, host: str, name: str, bridge: str) -> Network:
         if master is None:
             raise Said(f'Error: argument "{bridge}" is wrong: Device does not exist\n', 255)
         if master.kind != "bridge":
-            raise Said("Error: Device does not allow enslaving to a bridge." if own.kind == "bridge" else
-                       "RTNETLINK answers: Operation not supported")
+            raise Said("RTNETLINK answers: Operation not supported")
         if own.kind != "veth":
-            raise Said("RTNETLINK answers: Too many levels of symbolic links" if own.kind == "bridge" else
+            raise Said("Error: Can not enslave a bridge to a bridge." if own.kind == "bridge" else
                        "RTNETLINK answers: Invalid argument")
     return _bridges(put(network, host, name, replace(own, master=bridge)), host, own.master)
 
@@ -117,7 +116,9 @@ def _bridges(network: Network, host: str, left: str = "") -> Network:
     for bridge in network.host(host).interfaces:
         its = [network.host(host).interface(name).mac for _, name in ports(network, host, bridge.name)]
         if bridge.kind == "bridge" and not bridge.own_mac and (its or bridge.name == left):
-            network = put(network, host, bridge.name, replace(bridge, mac=min(its, default=NO_MAC)))
+            lowest = min(its, default=NO_MAC)
+            looked = bridge.looked or lowest != bridge.mac
+            network = put(network, host, bridge.name, replace(bridge, mac=lowest, looked=looked))
     return network
 
 
@@ -128,24 +129,40 @@ def switch_off(network: Network, host: str, name: str) -> Network:
     return network.replace(replace(its, routes=tuple(r for r in its.routes if r.dev != name)))
 
 
+def _switch_on(network: Network, host: str, name: str) -> Network:
+    """The network with an interface up; lo is given 127.0.0.1 then (inetdev_event)."""
+    own = find(network.host(host), name)
+    missing = tuple(a for a in LOOPBACK.addresses if own.name == "lo" and a not in own.addresses)
+    return put(network, host, name, replace(own, up=True, fresh=False, addresses=(*missing, *own.addresses)))
+
+
+def _looked(network: Network) -> Network:
+    """Note which bridges have looked at their ports: those with one that is connected (br_port_state_selection)."""
+    for host in network.hosts:
+        for bridge in host.interfaces:
+            if bridge.kind == "bridge" and not bridge.looked and bridge.up and any(
+                    carrier(network, *port) for port in ports(network, host.name, bridge.name)):
+                network = put(network, host.name, bridge.name, replace(bridge, looked=True))
+    return network
+
+
 def _move(call: Call, own: Interface, target: str) -> Network:
     """To another namespace: the interface arrives down and without addresses, with its number if that is free."""
     if own.kind != "veth":
-        raise Said("RTNETLINK answers: Invalid argument")
+        raise Said("Error: The interface netns is immutable.")
     if target == call.host:
         return call.network
     far = call.network.host(target)
     if any(i.name == own.name for i in far.interfaces):
-        raise Said(EXISTS)
+        raise Said("Error: An interface with the same name exists in the target netns.")
     number = call.own.index(own.name)
     if number in {far.index(i.name) for i in far.interfaces}:
         number = _next_index(far)
-    network = _frozen_indices(call.network, call.host)
+    network = _frozen_indices(replace(call.network, links=()), call.host)
     network = switch_off(network, call.host, own.name)
     network = _bridges(put(network, call.host, own.name, None), call.host, own.master)
     moved = replace(own, addresses=(), up=False, master="", index=number, fresh=True)
-    network = replace(network, links=(), hosts=network.hosts).replace(
-        replace(far, interfaces=(*far.interfaces, moved)))
+    network = network.replace(replace(far, interfaces=(*far.interfaces, moved)))
     ends = {(call.host, own.name): (target, own.name)}
     return replace(network, links=tuple(Link(link.name, tuple(ends.get(end, end) for end in link.ends))
                                         for link in call.network.links))

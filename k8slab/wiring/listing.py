@@ -6,7 +6,7 @@ The texts leave out IPv6, which the lab switches off.
 from __future__ import annotations
 
 from k8slab.errors import CommandError
-from k8slab.hearing import carrier, ports
+from k8slab.hearing import carrier
 from k8slab.network import Interface, Route
 from k8slab.wiring.addresses import primary
 from k8slab.wiring.routes import connected, destination
@@ -46,15 +46,19 @@ def _address(call: Call, own: Interface) -> str:
         return f"{_label(call, own)} {''.join(f'{a} ' for a in _held(own))}\n"
     lines = _link(call, own, "")
     for text in _held(own):
-        scope = "host" if own.name == "lo" and text.startswith("127.") else "global"
         second = "" if primary(own, text) == text else " secondary"
-        lines += f"    inet {text} scope {scope}{second} {own.name}\n       valid_lft forever preferred_lft forever\n"
+        lines += f"    inet {text} scope {_scope(own, text)}{second} {own.name}\n"
+        lines += "       valid_lft forever preferred_lft forever\n"
     return lines
 
 
 def _held(own: Interface) -> list[str]:
-    """The addresses in the order in which the kernel keeps them: the first of each subnet before the others."""
-    return sorted(own.addresses, key=lambda text: primary(own, text) != text)
+    """The addresses in the kernel's order (inet_insert_ifa): the first of each subnet before the others."""
+    return sorted(own.addresses, key=lambda text: (primary(own, text) != text, _scope(own, text) != "host"))
+
+
+def _scope(own: Interface, text: str) -> str:
+    return "host" if own.name == "lo" and text.startswith("127.") else "global"
 
 
 def _link(call: Call, own: Interface, mode: str) -> str:
@@ -95,20 +99,21 @@ def _state(call: Call, own: Interface) -> str:
     """The operational state (operstates.txt of the kernel's documentation)."""
     if not own.up:
         return "DOWN"
-    if own.kind == "loopback" or own.kind == "bridge" and not ports(call.network, call.host, own.name):
+    if own.kind == "loopback" or own.kind == "bridge" and not own.looked:
         return "UNKNOWN"
     if carrier(call.network, call.host, own.name):
         return "UP"
-    ends = call.network.ends(call.host, own.name)
-    # A device over another one of its own namespace whose lower one is down says so (default_operstate, iflink).
-    return "LOWERLAYERDOWN" if own.kind == "veth" and ends and _lower(call, own) else "DOWN"
+    return "LOWERLAYERDOWN" if own.kind == "veth" and _lower_is_down(call, own) else "DOWN"
 
 
-def _lower(call: Call, own: Interface) -> bool:
-    """Whether the kernel finds the peer by its number in the same namespace."""
-    host, name = call.network.ends(call.host, own.name)[0]
-    number = call.network.host(host).index(name)
-    return host == call.host and number != call.own.index(own.name)
+def _lower_is_down(call: Call, own: Interface) -> bool:
+    """What default_operstate (link_watch.c) asks: whether the interface that has the peer's number is without carrier.
+
+    It looks in its own namespace, so that of a peer elsewhere it sees nothing, or another interface of that number.
+    """
+    numbers = {call.network.host(host).index(name) for host, name in call.network.ends(call.host, own.name)[:1]}
+    beside = [i.name for i in (call.own.lo, *call.own.interfaces) if call.own.index(i.name) in numbers]
+    return any(name != own.name and not carrier(call.network, call.host, name) for name in beside)
 
 
 def _namespace(call: Call, own: Interface) -> str:

@@ -59,8 +59,7 @@ def _words(call: Call) -> tuple[str, dict[str, str]]:
     kind = call.words[0] if call.words and call.words[0] in KINDS else ""
     said = keywords(call.words[bool(kind):], WORDS, "to")
     if not said:
-        raise Said("RTNETLINK answers: No such device" if call.how == "add" else
-                   'Command line is not complete. Try option "help"')
+        raise CommandError(f"ip route {call.how}: say a destination, such as 10.0.0.0/24 or default")
     return kind, said
 
 
@@ -106,11 +105,13 @@ def _ip(text: str) -> None:
 
 
 def _gateway(host: Host, via: str, dev: str) -> str:
-    """The interface by which a gateway is on a link (fib_check_nh_v4_gw); it must not be the host's own address."""
+    """The interface by which a gateway is on a link (fib_check_nh_v4_gw); the host's own address is taken too."""
     ip = ipaddress.IPv4Address(via)
-    own = any(via in i.ips for i in host.interfaces if i.up)
+    own = [i.name for i in host.interfaces if i.up and via in i.ips and dev in ("", i.name)]
+    if own:
+        return own[0]
     on_link = [r for r in (*connected(host), *host.routes) if r.dev and not r.via and ip in r.prefix
                and dev in ("", r.dev)]
-    if own or not on_link:
+    if not on_link:
         raise Said("Error: Nexthop has invalid gateway.")
     return max(on_link, key=lambda r: r.prefix.prefixlen).dev

@@ -28,7 +28,8 @@ def run(network: Network, host: str, words: list[str]) -> tuple[Network, str]:
         raise CommandError(f"sysctl {unknown[0]}: of the options there are -w, -n and -q")
     for word in (word for word in words if not word.startswith("-")):
         name, sets, value = (part.strip() for part in word.partition("="))
-        key = _key(network.host(host), name.replace("/", "."))
+        name = name.replace("/", ".")
+        key = _key(network.host(host), name)
         if sets:
             if not re.fullmatch(r"-?\d+", value):
                 raise Said(f'sysctl: setting key "{name}": Invalid argument', 255)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from k8slab.errors import CommandError
-from k8slab.network import Host, Interface, Network
+from k8slab.network import LOOPBACK, Host, Interface, Network
 
 # The objects and their subcommands, in the order in which iproute2 tries them (ip.c, ipaddress.c, iplink.c, …).
 OBJECTS = ("address", "route", "neighbor", "neighbour", "link", "netns")
@@ -134,7 +134,7 @@ def find(host: Host, name: str) -> Interface:
 def put(network: Network, host: str, old: str, new: Interface | None) -> Network:
     """The network with one interface described anew, or taken away; lo is kept only where it differs."""
     its = network.host(host)
-    if old == "lo" and new and new.up and len(new.addresses) == 1:
+    if old == "lo" and new and new.up and new.addresses == LOOPBACK.addresses:
         new = None
     rest = tuple(i for i in its.interfaces if i.name != old)
     if new is None:

@@ -39,6 +39,15 @@ EDITS = {
         'answer = "iptables -A FORWARD -d 10.96.0.1 -j DROP"',
         'answer = "iptables -t nat -F KUBE-SVC-NPX46M4PTMTKRN6Y"',
     ),
+    "two-faults": (
+        'broken.run("worker1", "ip -n red route add default via 10.244.1.1")',
+        'broken.run("worker1", "ip route add 10.244.1.3 dev veth-blue")',
+    ),
+    "third": (
+        'from k8slab.course.units.labs import ROUTED\n'
+        'answer = ROUTED.format(pod="green", n=4)',
+        'answer = ROUTED.format(pod="green", n=4).replace("10.244.1.", "10.244.0.")',
+    ),
     "first": (
         'answer = "iptables -t nat -A OUTPUT -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination '
         '10.106.175.128:6443"',

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from k8slab.course.units.labs import TRANSLATE
+from k8slab.course.units.labs import ROUTED, TRANSLATE
 from k8slab.course.units.unit01 import STATIONS as OUTWARD
 from k8slab.course.units.unit05 import STATIONS as HOMEWARD
 from k8slab.course.units.unit06 import STATIONS as TO_DNS
@@ -37,6 +37,14 @@ NEW, LEAVE, ON, DNAT = (
     "-t nat -A SVC -p tcp -j DNAT --to-destination 10.106.175.128:6443",
 )
 SYN_ACK = {"src": "10.106.175.128", "dst": "10.244.1.5", "sport": 6443, "dport": 50000, "flags": "SA"}
+
+GREEN = ROUTED.format(pod="green", n=4).replace("10.244.1.", "10.244.0.")
+TO_RED, TO_BLUE = "ip -n red route add default via 10.244.1.1", "ip route add 10.244.1.3 dev veth-blue"
+
+
+def without(text: str, words: str) -> str:
+    """A text of commands without those that hold these words."""
+    return "\n".join(line for line in text.splitlines() if words not in line)
 
 
 def named(namespace: str, service: str, port: str, protocol: str) -> str:
@@ -67,6 +75,38 @@ ANSWERS: dict[tuple[str, str], Answers] = {
         others=(
             ("iptables -t nat -F KUBE-SVC-X", "refuses command 1"),
             ("iptables -t nat -A KUBE-SERVICES -j RETURN", "It met worker1"),
+        ),
+    ),
+    ("03", "two-faults"): Answers(
+        right=(
+            f"{TO_RED}\n{TO_BLUE}",
+            "ip -n red route add 10.0.0.0/8 via 10.244.1.1\nip route add 10.244.1.0/24 dev veth-blue",
+            f"{TO_RED}\nip netns del blue\n{ROUTED.format(pod='blue', n=3)}\nserve blue",
+        ),
+        foreseen=(f"ip -n red route add default dev eth0\n{TO_BLUE}", TO_RED, TO_BLUE),
+        others=(
+            ("ip link set veth-red down", "Network is unreachable"),
+            (f"{TO_RED}\n{TO_BLUE}\niptables -A FORWARD -s 10.244.1.3 -j DROP", "filter FORWARD says DROP"),
+        ),
+    ),
+    ("03", "third"): Answers(
+        right=(
+            GREEN.replace("veth-green", "vg").replace("10.244.0.4/32", "10.244.0.4/24"),
+            "ip netns add green\nip link add vg type veth peer name eth0 netns green\nip link set vg up\n"
+            "ip route add 10.244.0.4 dev vg\nip -n green address add 10.244.0.4 dev eth0\nip -n green link set eth0 up\n"
+            "ip address add 169.254.1.1/32 dev vg\nip -n green route add 169.254.1.1 dev eth0\n"
+            "ip -n green route add default via 169.254.1.1",
+        ),
+        foreseen=(
+            GREEN.replace("via 10.244.0.1", "dev eth0"),
+            without(GREEN, "route add default"),
+            without(GREEN, "ip route add 10.244.0.4"),
+        ),
+        others=(
+            (without(GREEN, "green link set eth0 up"), "refuses command"),
+            (GREEN.replace("green", "black"), "there is no host green"),
+            (GREEN.replace("10.244.0.4", "10.244.0.5"), "10.244.0.4:8080"),
+            (f"{GREEN}\nsysctl -w net.ipv4.ip_forward=0", "ip_forward is 0"),
         ),
     ),
     ("04", "first"): Answers(

@@ -93,6 +93,8 @@ GROUPS = ("protocol", "tcp", "flags", "udp", "sctp", "icmp", "multiport")      #
 
 def _tests(w: Words, hook: str) -> str:
     names = w.random.sample(list(TESTS), w.any(0, 1, 1, 2, 3))
+    if w.random.random() < 0.12:
+        names = ["mark"]                     # what another node has marked must not be seen: ask often
     first = next((name for name in names if name in GROUPS), "")
     names.sort(key=lambda name: name == "statistic")        # last: whether it hit is seen by whether the rule did
     words = [TESTS[name](w) for name in names if name == first or name not in GROUPS]
@@ -168,6 +170,8 @@ def _table(w: Words, table: str, hooks: tuple[str, ...]) -> list[str]:
 
 def _rule(w: Words, table: str, hook: str, chain: str, below: list[str]) -> str:
     tests = _tests(w, hook)
+    if table == "mangle" and w.random.random() < 0.25:
+        return f"-A {chain} -j {_marks(w)}"
     if below and w.random.random() < 0.4:
         way = w.any("-j", "-j", "-g") if chain != hook or w.random.random() < 0.5 else "-j"
         return f"-A {chain} {tests} {way} {w.any(*below)}".replace("  ", " ")

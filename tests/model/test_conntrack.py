@@ -188,6 +188,7 @@ def test_conntrack_l_prints_what_the_real_program_prints():
     assert lab.run("worker1", "conntrack -L") == (
         "tcp      6 120 TIME_WAIT src=10.244.1.5 dst=10.96.0.1 sport=40000 dport=443 "
         "src=10.106.175.128 dst=10.244.1.5 sport=6443 dport=40000 [ASSURED] mark=0 use=1\n"
+        "conntrack v1.4.7 (conntrack-tools): 1 flow entries have been shown.\n"
     )
     assert Conntrack().connections(0) == []
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from k8slab.kubeproxy import Config, Node, Proxier, pod_cidr, read_objects, saved
 from k8slab.kubeproxy.objects import SERVICE_LABEL
 from k8slab.lab import Lab, kube_proxy_rules
-from k8slab.network import NODES, POD_RANGE, PODS, cluster_network
+from k8slab.network import NODES, POD_RANGE, PODS, Network, cluster_network
 from k8slab.packet import Packet
 
 API = "10.106.175.128:6443"
@@ -136,3 +138,50 @@ def three_servers(*, dead: str = "", **spec: object) -> Lab:
     nodes = NODES | {f"k8smaster{n}": address for n, address in zip((2, 3), MASTERS[1:]) if address != dead}
     rules = rules_of_objects(*service(*KUBERNETES, *MASTERS, **spec))
     return Lab(rules=rules, network=cluster_network(nodes), seed=8)
+
+
+# What a routed Pod is made of, on its node: a namespace, a cable, an address at each end, a route in each direction.
+ROUTED = """ip netns add {pod}
+ip link add veth-{pod} address 02:00:00:00:01:0{n} type veth peer name eth0 address 02:00:00:00:00:0{n} netns {pod}
+ip address add 10.244.1.1/32 dev veth-{pod}
+ip link set veth-{pod} up
+ip route add 10.244.1.{n} dev veth-{pod}
+ip -n {pod} link set lo up
+ip -n {pod} link set eth0 up
+ip -n {pod} address add 10.244.1.{n}/32 dev eth0
+ip -n {pod} route add 10.244.1.1 dev eth0
+ip -n {pod} route add default via 10.244.1.1"""
+
+
+def bare_node() -> Lab:
+    """The node worker1 without a Pod and without a rule, k8smaster with the API server, and the router.
+
+    >>> bare_node()
+    Lab on the model: k8smaster 10.106.175.128, worker1 10.106.175.131, router 10.106.175.1
+    """
+    whole = cluster_network(pods={})
+    router = whole.host("router")
+    hosts = (*(host for host in whole.hosts if host.kind == "node"), replace(router, interfaces=router.interfaces[:1]))
+    return Lab(rules=NO_RULES, network=Network(hosts, whole.links[:1]))
+
+
+def two_pods() -> Lab:
+    """The Pods red, 10.244.1.2, and blue, 10.244.1.3, wired to worker1; in each a program listens on port 8080.
+
+    >>> two_pods().connect("red", "10.244.1.3", 8080).verdict
+    'DELIVERED'
+    """
+    lab = bare_node()
+    for n, pod in enumerate(("red", "blue"), 2):
+        for command in ROUTED.format(pod=pod, n=n).splitlines():
+            lab.run("worker1", command)
+        lab.serve(pod, 8080)
+    return lab
+
+
+def two_faults() -> Lab:
+    """The same, where red knows no way out and worker1 no way to blue."""
+    lab = two_pods()
+    lab.run("worker1", "ip -n red route del default")
+    lab.run("worker1", "ip route del 10.244.1.3")
+    return lab

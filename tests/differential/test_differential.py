@@ -1,0 +1,26 @@
+"""The model takes the kernel's steps: as many cases as a minute allows, and every breakage of the model is seen."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.differential.breakages import BREAKAGES
+from tests.differential.many import PER_NETWORK, some
+
+pytestmark = pytest.mark.kernel
+
+SEED = 2026
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_the_model_takes_the_kernels_steps(part):
+    numbers = range(part * 3 * PER_NETWORK, (part + 1) * 3 * PER_NETWORK)
+    for found in some(SEED, numbers):
+        assert found.differences == [] and found.refused == 0
+
+
+@pytest.mark.parametrize("name", BREAKAGES)
+def test_a_broken_model_is_seen(name):
+    with BREAKAGES[name]():
+        seen = next((found for found in some(SEED, range(24 * PER_NETWORK), small=False) if found.differences), None)
+    assert seen is not None
