@@ -67,7 +67,7 @@ def test_a_recording_tells_how_the_journey_ends(name):
 @pytest.mark.parametrize("name", JOURNEYS)
 def test_everything_that_was_seen_belongs_to_one_stay(name):
     recorded = load(name)
-    found = stays(JOURNEYS[name].host, recorded.seen)
+    found = stays(JOURNEYS[name].host, recorded.sent.flow, recorded.seen)
     wires = [wire for stay in found for wire in (stay.came, stay.left) if wire]
     assert Counter(wires) == Counter(recorded.seen.wires)
     dealt = [stay.passage for stay in found if stay.passage]
