@@ -99,8 +99,8 @@ def hush(heard: socket.socket, quiet: bool) -> None:
     if quiet:
         _configure(heard, attribute(COMMAND, bytes([UNBIND])))
     else:
-        _configure(heard, attribute(COMMAND, bytes([BIND])) + attribute(MODE, struct.pack(">IBB", 0xFFFF, COPY_PACKET, 0))
-                   + attribute(THRESHOLD, struct.pack(">I", 1)))
+        mode, threshold = struct.pack(">IBB", 0xFFFF, COPY_PACKET, 0), struct.pack(">I", 1)
+        _configure(heard, attribute(COMMAND, bytes([BIND])) + attribute(MODE, mode) + attribute(THRESHOLD, threshold))
     heard.setblocking(False)
 
 
@@ -157,7 +157,7 @@ def merged(hits: list[Hit], lines: list[Line], sizes: Mapping[tuple[str, str, st
            print_of: Callable[[bytes, bytes], tuple]) -> list[Hit]:
     """The hits that nf_tables would have reported: the beginnings in `hits`, and the lines dealt to them.
 
-    `sizes`: host, table and chain → how many rules it has. `print_of`: what NAT leaves as it is, of a packet's headers.
+    `sizes`: host, table and chain → its number of rules. `print_of`: what NAT leaves as it is, of a packet's headers.
     """
     ways = [_Way(hit) for hit in hits if hit.table == TABLE and hit.network]
     queues: dict[tuple, list[_Way]] = {}

@@ -19,8 +19,9 @@ UP, UNKNOWN, OPER_UP = 1, 0, 6                             # if.h, IFF_UP and IF
 
 def ready(talk: socket.socket) -> bool:
     """Whether every interface that is up, and whose far end is, carries packets; `talk`: a socket of NETLINK_ROUTE."""
-    links, ports = (netlink.ask(talk, netlink.request(GET_LINK, netlink.DUMP, struct.pack("=BxHiII", family, 0, 0, 0, 0)))
-                    for family in (socket.AF_UNSPEC, socket.AF_BRIDGE))
+    questions = (netlink.request(GET_LINK, netlink.DUMP, struct.pack("=BxHiII", family, 0, 0, 0, 0))
+                 for family in (socket.AF_UNSPEC, socket.AF_BRIDGE))
+    links, ports = (netlink.ask(talk, question) for question in questions)
     return not any(map(_waits, links)) and not _closed(ports)
 
 

@@ -1,4 +1,4 @@
-"""Make the lab's network on the kernel: what `build.py` has written is given to the child, in the order that is fastest."""
+"""Make the lab's network on the kernel: what `build.py` has written, in the order that is fastest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def make(ask: Callable[..., object], network: Network, rules: Mapping[str, str],
     descriptors = ask("make", [host.name for host in network.hosts], joints)
     # The rules ask for no link, and nf_tables mostly sleeps: they are read while all the rest is made.
     ask("batch", [(name, [(["nft", "-f", "-"], build.trace_switch()),
-                          ([*restore, "--noflush"], "".join(build.slices(text)))]) for name, text in rules.items()], "none")
+                          ([*restore, "--noflush"], "".join(build.slices(text)))])
+                  for name, text in rules.items()], "none")
     ask("write", build.settings(network.hosts))
     ask("batch", [("", _ip("link set lo up\n" + build.links(network, descriptors)))], "these")
     ask("write", build.patience(network.hosts))

@@ -143,6 +143,19 @@ def test_nat_changes_nothing_of_a_packets_print():
             assert walked <= {print_of(passage.network, passage.transport)}
 
 
+def test_segments_with_the_same_ip_id_are_told_apart():
+    """Linux gives a SYN-ACK and a RST the id 0."""
+    prints = [print_of(data[:20], data[20:40]) for data in (bytes(to_scapy(SYN.replace(seq=seq))) for seq in (1, 2))]
+    assert prints[0][1] == prints[1][1] and prints[0] != prints[1]
+
+
+def test_an_answer_without_an_event_has_been_seen():
+    question = Flow("udp", "10.0.0.1", "10.0.0.2", 40000, 53)
+    table = Table([Entry(question, question.reply)], [])
+    state, known, direction, _ = table.find(Packet("udp", "10.0.0.2", "10.0.0.1", 53, 40000))
+    assert (state, direction, known.now.seen_reply) == ("ESTABLISHED", "REPLY", True)
+
+
 @pytest.mark.parametrize(("flags", "key"), [("S", "S"), ("SA", "SA"), ("A", "A"), ("PA", "A"), ("FA", "F"), ("RA", "R"),
                                             ("", "")])
 def test_flags_choose_what_a_packet_brings_about(flags, key):
@@ -206,6 +219,7 @@ def port(state: int) -> bytes:
     ([link(1, 1, 1, 0)], [], True),                  # lo has no state
     ([], [link(1, 1, 1, 6), link(2, 1, 1, 6, port(0))], False),
     ([], [link(1, 1, 1, 6), link(2, 1, 1, 6, port(3))], True),
+    ([], [link(1, 1, 1, 6), link(2, 0, 1, 6, port(0))], True),        # the port is
     ([], [link(1, 0, 1, 6), link(2, 1, 1, 6, port(0))], True)])       # the bridge is down
 def test_a_link_is_ready_when_it_carries_packets(monkeypatch, plain, ports, ready):
     answers: Callable = {socket.AF_UNSPEC: plain, socket.AF_BRIDGE: ports}.get
@@ -255,6 +269,13 @@ def test_lines_are_dealt_to_the_packets_that_they_are_about():
         ("nat", "KUBE-SERVICES", 2, "rule", False),         # the last rule, without a test: RETURN
         ("nat", "PREROUTING", 0, "policy", False), ("filter", "FORWARD", 0, "policy", True),
         (TABLE, "pre", 0, "rule", True), ("filter", "INPUT", 2, "rule", True)]
+
+
+def test_nat_at_input_comes_after_filter():
+    lines = [one for words in ("filter:INPUT:policy:1", "nat:INPUT:policy:1")
+             for one in legacy.read_lines("worker1", line(f"TRACE: {words} ", SYN, "INPUT"), str)]
+    hits = legacy.merged([start("pre", SYN, 1), start("pre", SYN, 2)], lines, {}, print_of)
+    assert [(hit.packet, hit.table) for hit in hits] == [(1, TABLE), (1, "filter"), (1, "nat"), (2, TABLE)]
 
 
 def test_the_same_packet_seen_again_begins_anew():

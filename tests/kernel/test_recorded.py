@@ -1,4 +1,4 @@
-"""Journeys as a real kernel was seen to make them: told, and walked by the model in the same steps, without a kernel."""
+"""Journeys as a real kernel was seen to make them: told, and walked by the model, without a kernel."""
 
 from __future__ import annotations
 
