@@ -127,6 +127,33 @@ def test_where_a_packet_ends_is_marked_in_words() -> None:
     assert "The packet was dropped here: worker1" in str(draw(NETWORK, journey("dropped")))
 
 
+def test_a_bridge_is_drawn_and_an_answer_that_goes_by_it_does_not_touch_the_nodes_stack() -> None:
+    ports = {"red": "10.244.0.2", "blue": "10.244.0.4"}
+    network = cluster_network({"worker1": NODES["worker1"]}, ports | {"green": "10.244.0.3"})
+    node = network.host("worker1")
+    own = [dataclasses.replace(i, addresses=(), master="br0") if i.name.removeprefix("veth-") in ports else i
+           for i in node.interfaces]
+    bridge = Interface("br0", ("10.244.0.1/24",), kind="bridge")
+    routes = tuple(route for route in node.routes if route.dev not in ("veth-red", "veth-blue"))
+    network = network.replace(dataclasses.replace(node, interfaces=(*own, bridge), routes=routes))
+    for name, address in ports.items():
+        eth0 = dataclasses.replace(network.host(name).interfaces[0], addresses=(f"{address}/24",))
+        network = network.replace(dataclasses.replace(network.host(name), interfaces=(eth0,), routes=network.host(
+            name).routes[1:]))
+    assert faults(picture(draw(network))) == []
+    assert any(s.text == "br0 10.244.0.1/24" for s in picture(draw(network)).shapes if isinstance(s, Words))
+    trace = Lab("model", network=network).ping("red", "10.244.0.4")
+    shown = picture(draw(network, trace))
+    assert faults(shown) == [] and trace.reply
+    stack = max(x for s in shown.shapes if isinstance(s, Line) and len(s.points) == 2 for x, _ in s.points
+                if s.kind not in ("bus", "go", "back") and s.points[0][0] == s.points[1][0])
+    rails = {s.points[0][0] for s in shown.shapes if isinstance(s, Line) and s.kind == "bus"
+             and s.points[0][0] == s.points[1][0]}
+    for kind in ("go", "back"):
+        assert max(x for s in shown.shapes if isinstance(s, Line) and s.kind == kind and len(s.points) > 2
+                   for x, _ in s.points) <= max(rails) + 3 < stack
+
+
 def test_too_many_pods_are_counted_and_those_on_the_way_are_kept() -> None:
     pods = {f"p{n}": f"10.244.0.{n + 2}" for n in range(9)}
     network = cluster_network({"worker1": "10.106.175.131"}, pods)
