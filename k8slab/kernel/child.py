@@ -11,7 +11,6 @@ import selectors
 import socket
 import struct
 import time
-from collections import Counter
 from itertools import groupby
 from multiprocessing.connection import Connection
 
@@ -20,11 +19,11 @@ from k8slab.kernel.jobs import Job, Jobs, attend, start
 from k8slab.kernel.links import ready
 from k8slab.kernel.linux import this_network
 from k8slab.kernel.namespaces import ETH_P_ALL, SO_TIMESTAMPNS, Host
-from k8slab.kernel.programs import Client, Server
-from k8slab.kernel.quiet import Stage
+from k8slab.kernel.programs import Server
+from k8slab.kernel.talking import Talking
 
 
-class Child(Stage):
+class Child(Talking):
     """The lab's namespaces, and what can be asked of them; each public method is a request."""
 
     def __init__(self, pipe: Connection) -> None:
@@ -132,77 +131,6 @@ class Child(Stage):
         process = start(words, given, self._host(name).net, self.home)
         self.hosts[name].forget()
         return attend(process, seconds, self.pipe, self.pump)       # nothing is asked while we work
-
-    def send(self, name: str, data: bytes, holds: tuple[str, str, int] | None) -> list:
-        """Send one packet as a program of the host would; `holds`: protocol, address and port of a socket that waits."""
-        host, held, refused = self.hosts[name], None, None
-        with host.inside():
-            out = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-            if holds and holds[0] == "udp":
-                held = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-                try:
-                    held.bind(holds[1:])
-                except OSError:
-                    pass                # not an address of this host, or a server has the port
-        self._begin()
-        try:
-            out.sendto(data, (socket.inet_ntoa(data[16:20]), 0))
-        except OSError as error:
-            refused = error.errno
-        self.settle()
-        out.close()
-        if held:
-            held.close()
-        return [*self._end(), ("errno", refused)]
-
-    def connect(self, name: str, source: tuple[str, int], target: tuple[str, int], question: bytes) -> list:
-        """Open a connection, ask, hear the answer and close."""
-        client, kept = Client(self.hosts[name], source, target, self.settle), self._open()
-        self._begin()
-        client.ask(question)
-        self.settle()
-        self._silence(kept)
-        return [*self._end(), ("outcome", client.outcome, client.said)]
-
-    def ask_udp(self, name: str, source: tuple[str, int], target: tuple[str, int], question: bytes) -> list:
-        """Send one datagram from a socket of a host, and hear the answer."""
-        with self.hosts[name].inside():
-            talk = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        talk.bind(source)
-        self._begin()
-        refused = None
-        try:
-            talk.connect(target)
-            talk.send(question)
-        except OSError as error:
-            refused = error.errno
-        self.settle()
-        talk.close()
-        return [*self._end(), ("errno", refused)]
-
-    def many(self, n: int, name: str, address: str, target: tuple[str, int], first: int) -> Counter:
-        """Open `n` connections and count the answers; an outcome stands for those that nobody gave."""
-        counts, kept = Counter(), self._open()
-        for host in self.hosts.values():
-            host.hush(True)
-        try:
-            for number in range(n):
-                client = Client(self.hosts[name], (address, first + number), target, self.settle)
-                client.ask_quickly(b"who answers?", self.pump)
-                led_to = client.outcome == "refused" and self._led_to((address, first + number))
-                counts[client.said or led_to or client.outcome] += 1
-        finally:
-            self._silence(kept)
-            for host in self.hosts.values():
-                host.hush(False)
-        return counts
-
-    def _led_to(self, source: tuple[str, int]) -> str:
-        """Where the connection from these ends was led, as the nodes remember it; "" where none has let it through."""
-        self.settle()
-        ends = [entry.reply.source for host in self.hosts.values() for entry in host.table.values()
-                if (entry.original.src, entry.original.sport) == source]
-        return ends[0] if ends else ""
 
     def source(self, name: str, address: str) -> str:
         """The address that a program of this host would send from; "" where no route leads there."""

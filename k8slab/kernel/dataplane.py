@@ -25,6 +25,7 @@ from k8slab.kernel.events import Change
 from k8slab.kernel.holdback import HeldBack
 from k8slab.kernel.holder import Holder, KernelError
 from k8slab.kernel.journey import tell
+from k8slab.kernel.serving import Programs
 from k8slab.kernel.stays import Seen, in_order
 from k8slab.network import Host, Network, NetworkError
 from k8slab.packet import Packet, number
@@ -39,7 +40,7 @@ MOST_LOOKS = 40                       # connections that are followed to see one
 LONGEST = 60.0                        # seconds that a command may take
 
 
-class Kernel:
+class Kernel(Programs):
     """The network in real namespaces, with real rules.
 
     `rules`: node name to `iptables-save` text; a host that is not in it has no netfilter. `backend`: which iptables
@@ -61,6 +62,7 @@ class Kernel:
         self._watched: set[str] = set()
         self._taken: set[tuple[str, int | None]] = set()      # ports of packets that were sent by hand
         self._held = HeldBack(self.holder)
+        self._kept: dict[int, tuple[str, Packet]] = {}        # of connections that stay open: the host, the SYN
         self.seen: Seen | None = None                         # of the last journey
         try:
             self._build({name: str(text) for name, text in (rules or {}).items()})
@@ -161,35 +163,6 @@ class Kernel:
             raise CommandError(f"{node}: no command; one looks like ip address")
         return run(self, node, words, given)
 
-    def serve(self, host: str, port: int, proto: str = "tcp") -> None:
-        """Start a program on a host that listens on a port, "tcp" or "udp", and answers whoever asks.
-
-        Raises NetworkError when there is no such host, for another protocol, and for a port that is taken.
-        """
-        own = self.network.host(host)
-        if proto not in ("tcp", "udp") or not 0 < port < 65536:
-            raise NetworkError(f"a server listens on a tcp or udp port from 1 to 65535, not on {proto} {port}")
-        if (proto, port) in own.listens:
-            raise NetworkError(f"{host}: a program listens on {proto} port {port} already")
-        self.holder.ask("start", host, [(proto, port)])
-        self.network = self.network.replace(replace(own, listens=(*own.listens, (proto, port))))
-
-    def unserve(self, host: str, port: int, proto: str = "tcp") -> None:
-        """End the program that listens on this port of a host; what it knew of its connections is gone with it.
-
-        Raises NetworkError when there is no such host, or none listens there.
-        """
-        own = self.network.host(host)
-        if (proto, port) not in own.listens:
-            raise NetworkError(f"{host}: no program listens on {proto} port {port}")
-        self.holder.ask("stop", host, proto, port)
-        left = tuple(one for one in own.listens if one != (proto, port))
-        self.network = self.network.replace(replace(own, listens=left))
-
-    def answer(self, host: str, port: int, answers: Mapping[bytes, bytes]) -> None:
-        """Let the UDP server on a port give these answers: question to answer, both without DNS's two id bytes."""
-        self.holder.ask("answer", self.network.host(host).name, port, dict(answers))
-
     @contextmanager
     def capture(self, host: str, interface: str) -> Iterator[list[ScapyPacket]]:
         """Capture what comes by an interface, ARP too, inside a `with` block: frames as scapy packets, after it.
@@ -277,10 +250,6 @@ class Kernel:
         """Hold back for good what a host sends and what this test of `nft` says: no packet by hand needs its own."""
         self._held.for_good[host] = test
         self._held.tell(host)
-
-    def join(self, host: Host, lan: str) -> None:
-        """Put a machine that is new on the LAN of that name, by its eth0. Raises NetworkError for a name that is taken."""
-        growing.join(self, host, lan)
 
     def forget(self) -> None:
         """Forget every connection: entries, and what servers know."""
