@@ -41,7 +41,7 @@ def builder(dataplane: str) -> Callable[[Network, dict[str, Ruleset], int], Mode
         return _model
     from k8slab.kernel.doctor import examine
     found = examine()
-    if found.able:
+    if found.whole or found.able and chosen == "kernel":
         return _kernel
     if chosen == "kernel":
         raise LabError(f"the real kernel cannot be used here: {found.why}; the model can: Lab('model')")

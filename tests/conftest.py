@@ -11,44 +11,26 @@ the number of slow tests left out in `workeroutput`.
 
 import functools
 import os
-import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from k8slab.kernel.doctor import examine
 from tests.browser.chromium import chromium_path
 
-# An ordinary user of Debian has no /usr/sbin in PATH: iptables, nft and conntrack live there.
 # Lab() in a test is the model, unless the test or the caller says otherwise.
 os.environ.setdefault("K8SLAB_DATAPLANE", "model")
+# An ordinary user of Debian has no /usr/sbin in PATH: iptables, nft and conntrack live there.
 os.environ["PATH"] += os.pathsep + os.pathsep.join(["/usr/sbin", "/sbin"])
 
-# One rule into a fresh network namespace and out again: if this works, the kernel tests do.
-KERNEL_TRIAL = """set -e
-ip link set lo up
-iptables-restore <<RULES
-*nat
--A OUTPUT -d 10.96.0.1/32 -p tcp -j DNAT --to-destination 10.0.0.1:6443
-COMMIT
-RULES
-iptables-save -t nat | grep -q 'to-destination 10.0.0.1:6443'
-"""
-
-
 def why_no_kernel() -> str | None:
-    """Return why no network namespace with iptables can be made here, or None when it can."""
-    programs = ("unshare", "ip", "iptables-restore", "iptables-save")
-    missing = [program for program in programs if shutil.which(program) is None]
-    if missing:
-        return f"no {', '.join(missing)} here (Debian, Ubuntu: apt install iptables iproute2 util-linux)"
-    environment = os.environ | {"XTABLES_LOCKFILE": "/dev/null"}
-    trial = subprocess.run(["unshare", "-r", "unshare", "-n", "sh", "-c", KERNEL_TRIAL], env=environment,
-                           capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if trial.returncode == 0:
-        return None
-    return f"no iptables in a network namespace of one's own: {(trial.stderr.strip() or 'no rule came back')}"
+    """Return why no lab can be built on the real kernel here, or what it lacks, or None when nothing is missing."""
+    found = examine()
+    if not found.able:
+        return f"{found.why}{f' ({found.remedy})' if found.remedy else ''}"
+    return f"no {', '.join(found.missing)} here (Debian, Ubuntu: apt install {' '.join(found.missing)})" * bool(
+        found.missing) or None
 
 
 def why_no_browser() -> str | None:

@@ -10,7 +10,6 @@ import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from k8slab import iptables
@@ -18,7 +17,7 @@ from k8slab.commands import is_answer
 from k8slab.entry import Entry
 from k8slab.errors import CommandError
 from k8slab.iptables import Ruleset
-from k8slab.kernel import build, growing, legacy, making
+from k8slab.kernel import build, legacy, making
 from k8slab.kernel.clock import Clock
 from k8slab.kernel.commands import run
 from k8slab.kernel.events import Change
@@ -27,7 +26,7 @@ from k8slab.kernel.holder import Holder, KernelError
 from k8slab.kernel.journey import tell
 from k8slab.kernel.serving import Programs
 from k8slab.kernel.stays import Seen, in_order
-from k8slab.network import Host, Network, NetworkError
+from k8slab.network import Network, NetworkError
 from k8slab.packet import Packet, number
 from k8slab.trace import Trace
 

@@ -34,7 +34,7 @@ ADDRESS, OTHER, SERVICE = "10.0.0.1", "10.0.0.2", "10.0.1.1"
 class Finding:
     """What was found. `able`: the kernel's dataplane can be used; else `why` not, and the command that would change it.
 
-    `missing`: packages of programs that some cells run, and that are not here.
+    `missing`: packages of programs that some cells run, and that are not here; while any is, Lab() takes the model.
     """
 
     able: bool
@@ -42,19 +42,25 @@ class Finding:
     remedy: str = ""
     missing: tuple[str, ...] = ()
 
+    @property
+    def whole(self) -> bool:
+        """Whether Lab() takes the real kernel: it can be used, and every program of the notebooks is here."""
+        return self.able and not self.missing
+
     def __str__(self) -> str:
+        if self.whole:
+            return "Lab() uses the real kernel: a tiny lab was built, and a translated connection went through it."
+        lines = ["Lab() uses the model, which runs every notebook."]
         if self.able:
-            lines = ["Lab() uses the real kernel: a tiny lab was built, and a translated connection went through it."]
+            lines.append("The real kernel can be used, Lab('kernel'), but programs that some cells run are not here.")
         else:
-            lines = ["Lab() uses the model, which runs every notebook.", f"Why not the real kernel: {self.why}."]
-            lines += [f"This would change it: {self.remedy}"] if self.remedy else []
-        if self.able and self.missing:
-            lines.append(f"Some commands of the notebooks are not here: {_install(self.missing)}")
-        return "\n".join(lines)
+            lines.append(f"Why not the real kernel: {self.why}.")
+        remedy = _install(self.missing) if self.able else self.remedy
+        return "\n".join([*lines, *([f"This would change it: {remedy}"] if remedy else [])])
 
     def to_dict(self) -> dict:
         """The finding as plain JSON values."""
-        return {"dataplane": "kernel" if self.able else "model"} | asdict(self)
+        return {"dataplane": "kernel" if self.whole else "model"} | asdict(self)
 
 
 @functools.cache
