@@ -23,6 +23,7 @@ SETTINGS = {
     "ipv4/conf/all/arp_ignore": 0, "ipv4/conf/all/forwarding": 0,
     # Where the host has br_netfilter, new namespaces begin with 1; without it a bridged packet meets no hook.
     "?bridge/bridge-nf-call-iptables": 0,
+    "?ipv4/igmp_link_local_mcast_reports": 0,     # a bridge would say, some time later, which groups it has joined
 }
 # Three questions are asked of a neighbour that does not answer; a second lies between them where nobody says otherwise.
 ARP_PATIENCE = 20            # milliseconds

@@ -46,6 +46,7 @@ EDITS = {
     "third": (
         'from k8slab.course.units.labs import ROUTED\n'
         'answer = ROUTED.format(pod="green", n=4)',
+        'from k8slab.course.units.labs import ROUTED\n'
         'answer = ROUTED.format(pod="green", n=4).replace("10.244.1.", "10.244.0.")',
     ),
     "first": (

@@ -110,3 +110,11 @@ def test_both_dataplanes_tell_a_bridge_alike() -> None:
             lab.serve("blue", 8080)
             traces.append(lab.connect("red", "10.96.12.34", 80))
     assert compare(*traces) is None and len({str(trace.reply) for trace in traces}) == 1
+
+
+@pytest.mark.kernel
+def test_a_bridge_of_the_kernels_is_quiet() -> None:
+    with Lab("kernel", network=labs.bare_node().network, rules=labs.NO_RULES) as lab:
+        lab.run("worker1", "ip netns add red")
+        for host in ("worker1", "red"):
+            assert lab.run(host, "sysctl -n net.ipv4.igmp_link_local_mcast_reports") == "0\n"
