@@ -95,4 +95,3 @@ def test_kubectl_in_a_cell_prints_what_it_prints_and_braces_are_jsonpaths(cell):
     assert cell("%kubectl get svc nosuch | grep x") == 'Error from server (NotFound): services "nosuch" not found\n'
     assert cell("%kubectl get cm kube-root-ca.crt -o yaml | grep -c …") == "0\n"
     assert "BEGIN CERTIFICATE-----\n    …\n" in cell("%kubectl get cm kube-root-ca.crt -o yaml")
-    assert cell("del lab\n%kubectl get ns shop -o name") == "namespace/shop\n"
