@@ -15,22 +15,26 @@ from typing import TYPE_CHECKING
 from k8slab import iptables
 from k8slab.entry import Entry
 from k8slab.errors import Told
+from k8slab.dialling import told
 from k8slab.kubeproxy import Config, Node, Objects, Proxier, pod_cidr, read_objects, saved
 from k8slab.iptables import Ruleset
+from k8slab.machines import CNI_RULES, Machines, clusters
 from k8slab.magic import remember
 from k8slab.model.dataplane import Clock, Model
 from k8slab.network import POD_RANGE, Network, cluster_network
 from k8slab.packet import Packet
+from k8slab.pipes import split, through
 from k8slab.trace import Trace
 
 if TYPE_CHECKING:
+    from k8slab.cluster.cluster import Cluster
     from k8slab.kernel.dataplane import Kernel
+    from k8slab.names import Resolved
     from scapy.packet import Packet as ScapyPacket
 
 DATAPLANES = ("auto", "model", "kernel")
 # What a real kube-proxy 1.36.2 wrote for a cluster with nothing but the `kubernetes` Service.
 RULES, OBJECTS = "01-kubernetes.iptables-save", "01-kubernetes.objects.json"
-CNI_WORDS = '-m comment --comment "network plugin: masquerade what leaves the Pod range"'
 # kube-proxy counts some packets with nfacct where the kernel has the accounting objects; they are
 # the host's and not a namespace's, so that in a lab, as in a container, it leaves these words out.
 NFACCT = re.compile(r" -m nfacct --nfacct-name +\S+")
@@ -75,8 +79,7 @@ def node_rules(name: str, address: str, cni_masquerade: bool = False) -> str:
     """
     config = Config(Node(name, (address,)), pod_cidr(POD_RANGE))
     text = saved(config, Proxier(config).sync(kubernetes_service()).text)
-    own = f"*nat\n-A POSTROUTING -s {POD_RANGE} ! -d {POD_RANGE} {CNI_WORDS} -j MASQUERADE --random-fully\nCOMMIT\n"
-    return str(iptables.parse(text).restore(own, noflush=True).normal()) if cni_masquerade else text
+    return str(iptables.parse(text).restore(CNI_RULES, noflush=True).normal()) if cni_masquerade else text
 
 
 class Lab:
@@ -87,6 +90,11 @@ class Lab:
     `iptables-save` text for every node. `cni_masquerade`: whether the network plugin has a rule of its own, as
     most have, that gives what leaves the Pod range the node's source.
 
+    `cluster`: a control plane behind the rules: True for one with one API server, a Cluster, or a function that makes
+    one. Then the network is drawn from its nodes and Pods, to which the lab adds its own, and each node's kube-proxy
+    follows it; `first_sync`: seconds until those first write. A reset makes the cluster anew, too: one that was given
+    with its arguments, and without what was done to it afterwards.
+
     >>> with Lab(seed=1) as lab:
     ...     print(lab.connect("client", "10.96.0.1", 443).summary())
     10.244.1.5:40000 asked 10.96.0.1:443; 10.106.175.128:6443 answered, and the answer came back as 10.96.0.1:443.
@@ -95,22 +103,94 @@ class Lab:
     """
 
     def __init__(self, dataplane: str = "auto", *, seed: int = 0, network: Network | None = None,
-                 rules: str | None = None, cni_masquerade: bool = False) -> None:
-        self._drawn = network or cluster_network()
-        self._rules = {host.name: rules or node_rules(host.name, host.address, cni_masquerade)
-                       for host in self._drawn.hosts if host.kind == "node"}
-        self._seed, self.dataplane = seed, None
-        self._build = _builder(dataplane)
+                 rules: str | None = None, cni_masquerade: bool = False,
+                 cluster: bool | Cluster | Callable[[], Cluster] = False, first_sync: float = 0.0) -> None:
+        if cluster and (network or rules):
+            raise LabError("a lab with a cluster draws its network and its rules from it: leave network and rules out")
+        self._seed, self._cni, self._first_sync = seed, cni_masquerade, first_sync
+        self._build, self._plane, self._machines = _builder(dataplane), None, None
+        self._clusters = clusters(cluster, seed) if cluster else None
+        if not cluster:
+            self._drawn = network or cluster_network()
+            self._rules = {host.name: rules or node_rules(host.name, host.address, cni_masquerade)
+                           for host in self._drawn.hosts if host.kind == "node"}
         self.reset()
         remember(self)
 
     def reset(self) -> None:
-        """Build everything anew: wiring, rules, connections, time and chance as they were at the start."""
-        parsed = {text: iptables.parse(text, "rules") for text in set(self._rules.values())}
-        rules = {name: parsed[text] for name, text in self._rules.items()}
-        old, self.dataplane = self.dataplane, self._build(self._drawn, rules, self._seed)
+        """Build everything anew: cluster, wiring, rules, connections, time and chance as they were at the start."""
+        old = self._plane
+        if self._clusters:
+            self._machines = Machines(next(self._clusters), self._bare, self._first_sync, self._cni)
+            self._plane = self._machines.dataplane
+        else:
+            parsed = {text: iptables.parse(text, "rules") for text in set(self._rules.values())}
+            rules = {name: parsed[text] for name, text in self._rules.items()}
+            self._plane = self._build(self._drawn, rules, self._seed)
         if old:
             old.close()
+
+    def _bare(self, network: Network) -> Model | Kernel:
+        """The network before any kube-proxy has written."""
+        return self._build(network, {one.name: Ruleset() for one in network.hosts if one.kind == "node"}, self._seed)
+
+    @property
+    def dataplane(self) -> Model | Kernel:
+        """What the packets go through, as the cluster, if there is one, has made it by now."""
+        if self._machines:
+            self._machines.follow()
+        return self._plane
+
+    @property
+    def cluster(self) -> Cluster:
+        """The control plane behind the rules. Raises LabError where the lab was made without."""
+        if not self._machines:
+            raise LabError("this lab has no cluster behind its rules; one that has: Lab(cluster=True)")
+        return self._machines.cluster
+
+    @property
+    def syncs(self) -> dict[str, list]:
+        """What each node's kube-proxy wrote, and at which second of the cluster's clock: node to (second, Sync)."""
+        return self._machines.syncs if self._machines else {}
+
+    def advance(self, seconds: float) -> None:
+        """Let this many seconds pass, for the cluster and for what the nodes remember of connections."""
+        if not seconds >= 0:
+            raise LabError(f"time goes on by a number of seconds that is not below 0, not by {seconds}")
+        if self._machines:
+            self._machines.cluster.advance(seconds)
+            self._machines.follow()
+        else:
+            self._plane.clock.advance(seconds)
+
+    def kubectl(self, command: str, given: str = "", seconds: float = 0.0) -> str:
+        """What a kubectl command prints, errors and all; it may end in pipes, as in `get svc -A | grep kube`.
+
+        `given`: what `-f -` reads; `seconds`: how long `-w` watches, by which time goes on. Raises CommandError for a
+        pipe that is not known.
+        """
+        line, *stages = split(command)
+        through("", stages)                       # a wrong pipe is told before the command is run
+        answer = self.cluster.kubectl(line, given, seconds)
+        self._machines.follow()
+        return answer.err + through(answer.out, stages) if stages else "".join(text for _, text in answer.parts)
+
+    def dial(self, pod: str, address: str, port: int) -> str:
+        """Open a connection and say in a client library's words what came of it: who answered, or Go's error."""
+        return told(self.connect(pod, address, port), address, port)
+
+    def resolve(self, pod: str, name: str, kind: str = "A") -> Resolved:
+        """Ask kube-dns for a full name, over UDP and by the rules: the records, and the Trace of the question.
+
+        Raises LabError where there is no Service kube-dns, NoName for what DNS cannot carry.
+        """
+        from k8slab.names import PORT, question, read  # with the cluster comes its certificates' library
+        server = self.cluster.dns_address
+        if not server:
+            raise LabError("there is no Service kube-dns in kube-system to ask")
+        asked = question(name, kind)
+        self._machines.prepare(asked)
+        return read(self.connect(pod, server, PORT, proto="udp", question=asked))
 
     @property
     def clock(self) -> Clock:
@@ -127,6 +207,8 @@ class Lab:
         if not isinstance(packet, Packet):
             from k8slab.wire import from_scapy  # importing scapy takes longer than building the lab
             packet = from_scapy(packet)
+        if self._machines and packet.proto == "udp":
+            self._machines.prepare(packet.payload)
         return self.dataplane.send(packet, at)
 
     def connect(self, pod: str, address: str, port: int, **options: object) -> Trace:
@@ -165,6 +247,10 @@ class Lab:
         """Start a program on a host that listens on a port, "tcp" or "udp", and answers whoever asks."""
         self.dataplane.serve(host, port, proto)
 
+    def unserve(self, host: str, port: int, proto: str = "tcp") -> None:
+        """End the program that listens on a host's port."""
+        self.dataplane.unserve(host, port, proto)
+
     def capture(self, host: str, interface: str) -> AbstractContextManager[list[ScapyPacket]]:
         """Capture what comes by an interface inside a `with` block, ARP too; the list is filled at its end.
 
@@ -186,7 +272,7 @@ class Lab:
 
     def close(self) -> None:
         """Let go of everything."""
-        self.dataplane.close()
+        self._plane.close()
 
     def __enter__(self) -> Lab:
         return self

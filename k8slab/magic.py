@@ -1,9 +1,12 @@
-"""`%on HOST COMMAND` and `%%on HOST`: commands on a node or in a Pod, from a notebook cell.
+"""`%on HOST COMMAND`, `%%on HOST` and `%kubectl …`: commands on a node or in a Pod, or of kubectl, from a notebook cell.
 
     %on worker1 iptables -t nat -S | grep KUBE-SVC
     %%on worker1
     ip netns add pod-a
     ip link set br0 up
+    %kubectl get svc kubernetes -n default | grep 443
+    %%kubectl apply -f -
+    (what to apply)
 
 What they print is the same on both dataplanes: what must differ between two kernels, or between two runs, is masked
 by the tables below, and by them alone.
@@ -44,6 +47,8 @@ MASKS: dict[str, tuple[tuple[re.Pattern[str], str], ...]] = {
            (re.compile(r" uid \d+"), ""), (re.compile(r"state LOWERLAYERDOWN"), "state DOWN"),
            (re.compile(r"\bLOWERLAYERDOWN\b"), f"{'DOWN':<14}"), (re.compile(r"\bINCOMPLETE $", re.M), "FAILED "),
            (re.compile(r"\b(STALE|DELAY|PROBE) $", re.M), "REACHABLE ")),
+    # What kubectl prints comes from the lab's clock and seed, AGE, times and uids too; keys are drawn anew in each run.
+    "kubectl": ((re.compile(r"(-----BEGIN [A-Z ]+-----\s*).*?(\s*-----END)", re.S), r"\1…\2"),),
 }
 # Listings whose lines come in no order of their own: a kernel's hash tables, a directory.
 UNORDERED = re.compile(r"conntrack .*(-L|--dump|-D|--delete)|ip (-\S+ \S+ )*((n|neigh\w*)( |$)|netns( l\w*)?$)")
@@ -127,7 +132,9 @@ def the_lab(names: dict[str, object]) -> Lab:
 
 
 def register(shell: InteractiveShell) -> None:
-    """Make `%on` and `%%on` known to an IPython shell."""
+    """Make `%on`, `%kubectl` and their forms for a whole cell known to an IPython shell."""
+    from IPython.core.magic import no_var_expand  # a lab is used without IPython, too
+
     if "on" in shell.magics_manager.magics["line"]:
         return
 
@@ -141,4 +148,10 @@ def register(shell: InteractiveShell) -> None:
         for text in commands:
             print(on(lab, host, text), end="")
 
+    @no_var_expand      # {…} is a jsonpath's, not IPython's
+    def kubectl(line: str, cell: str | None = None) -> None:
+        """Run kubectl: `%kubectl get svc -A | grep kube`; `%%kubectl apply -f -`: the cell is its standard input."""
+        print(masked("kubectl", the_lab(shell.user_ns).kubectl(line, cell or "")), end="")
+
     shell.register_magic_function(run, "line_cell", "on")
+    shell.register_magic_function(kubectl, "line_cell", "kubectl")

@@ -8,6 +8,7 @@ joins two interfaces (a veth pair) or more (a LAN).
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import ipaddress
 from dataclasses import dataclass, field
 
@@ -20,6 +21,7 @@ ROUTER = "10.106.175.1"
 # The address block that RFC 5737 keeps for examples stands for the world outside.
 OUTSIDE_GATEWAY, OUTSIDE_CLIENT = "203.0.113.1", "203.0.113.10"
 API_SERVER_PORT = 6443
+LONGEST_NAME = 15      # of an interface on Linux
 
 # What a host's kernel is set to, unless a host says otherwise; distributions differ
 # in their defaults, so that the lab sets each one (Documentation/networking/ip-sysctl.rst).
@@ -159,7 +161,7 @@ class Network:
         taken: set[tuple[str, str]] = set()
         for link in self.links:
             for host, name in link.ends:
-                if len(self.host(host).interface(name).name) > 15:
+                if len(self.host(host).interface(name).name) > LONGEST_NAME:
                     raise NetworkError(f"{name}: Linux allows an interface's name 15 characters")
                 if (host, name) in taken:
                     raise NetworkError(f"interface {name} of {host} is on two links")
@@ -176,6 +178,17 @@ class Network:
         """The same network with one host described anew, or with one more."""
         others = [host if h.name == host.name else h for h in self.hosts]
         return dataclasses.replace(self, hosts=tuple(others if host in others else [*others, host]))
+
+    def joined(self, host: Host, lan: str) -> Network:
+        """The same network with one machine more on the LAN of that name, by its eth0.
+
+        Raises NetworkError when there is a host of this name, or no such LAN.
+        """
+        if any(link.name == lan for link in self.links):
+            links = tuple(dataclasses.replace(link, ends=(*link.ends, (host.name, "eth0"))) if link.name == lan else link
+                          for link in self.links)
+            return Network((*self.hosts, host), links)
+        raise NetworkError(f"there is no LAN {lan}; there are {', '.join(link.name for link in self.links)}")
 
     def neighbours(self, host: str, interface: str) -> tuple[tuple[str, str], ...]:
         """Who hears what this interface sends: host and interface, through every bridge on the way.
@@ -222,13 +235,23 @@ def cluster_network(nodes: dict[str, str] | None = None, pods: dict[str, str] | 
                               (Route("default", OUTSIDE_GATEWAY, "eth0"),))]
     links = [Link("node LAN", tuple((name, "eth0") for name in (*names, "router"))),
              Link("outside", (("router", "eth1"), ("outside", "eth0")))]
-    links += [Link(pod, ((name, f"veth-{pod}"), (pod, "eth0"))) for name in names for pod in by_node[name]]
+    links += [Link(pod, ((name, veth(pod)), (pod, "eth0"))) for name in names for pod in by_node[name]]
     return Network(tuple(hosts), tuple(links))
 
 
 NODES = {"k8smaster": "10.106.175.128", "worker1": "10.106.175.131"}
 PODS = {"coredns-1": "10.244.0.2", "coredns-2": "10.244.0.3", "client": "10.244.1.5", "web": "10.244.1.7"}
 POD_LISTENS = {"coredns": (("udp", 53), ("tcp", 53), ("tcp", 9153)), "web": (("tcp", 8080),)}
+
+
+def veth(pod: str) -> str:
+    """The name of a Pod's interface on its node; of a name too long for Linux a digest, as network plugins take one.
+
+    >>> veth("web"), veth("web-7d5b9c6f4-x2x9k")
+    ('veth-web', 'vethe614049f')
+    """
+    name = f"veth-{pod}"
+    return name if len(name) <= LONGEST_NAME else f"veth{hashlib.sha256(pod.encode()).hexdigest()[:8]}"
 
 
 def _interface(host: str, name: str, *addresses: str) -> Interface:
@@ -246,10 +269,10 @@ def _node(name: str, nodes: dict[str, str], own_pods: list[str], pods: dict[str,
     names = list(nodes)
     gateway = f"10.244.{names.index(name)}.1"
     interfaces = [_interface(name, "eth0", f"{nodes[name]}/24")]
-    interfaces += [_interface(name, f"veth-{pod}", f"{gateway}/32") for pod in own_pods]
+    interfaces += [_interface(name, veth(pod), f"{gateway}/32") for pod in own_pods]
     routes = [Route("default", ROUTER, "eth0")]
     routes += [Route(f"10.244.{i}.0/24", nodes[other], "eth0") for i, other in enumerate(names) if other != name]
-    routes += [Route(pods[pod], dev=f"veth-{pod}") for pod in own_pods]
+    routes += [Route(pods[pod], dev=veth(pod)) for pod in own_pods]
     listens = (("tcp", API_SERVER_PORT),) if name.startswith("k8smaster") else ()
     return Host(name, "node", tuple(interfaces), tuple(routes), listens, sysctls={"ip_forward": 1})
 

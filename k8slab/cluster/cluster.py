@@ -53,6 +53,8 @@ class Cluster:
     def __init__(self, api_servers: int = 1, *, nodes: Mapping[str, str] | None = None, dns: bool = True,
                  kubelets: bool = True, seed: int = 0, service_cidr: str = SERVICE_CIDR, ready_after: float = 2.5,
                  reconciler: str = "lease") -> None:
+        self.again = lambda: Cluster(api_servers, nodes=nodes, dns=dns, kubelets=kubelets, seed=seed,
+                                     service_cidr=service_cidr, ready_after=ready_after, reconciler=reconciler)
         self.nodes = dict(nodes or NODES) | dict(list(FURTHER.items())[:max(0, api_servers - 1)] if not nodes else [])
         self.clock, self.log = Clock(), Log()
         self.store = Store(self.clock)
@@ -135,6 +137,13 @@ class Cluster:
     def service_ip(self) -> str:
         """The address of the Service `kubernetes`: the first of the Service range."""
         return str(ipaddress.IPv4Network(self.shared.service_cidr)[1])
+
+    @property
+    def dns_address(self) -> str:
+        """The address of the Service kube-dns, as it lies in etcd: "" where there is none."""
+        registry = next(iter(self.api_servers.values())).registry
+        found = registry.find(SERVICE, "kube-system", "kube-dns")
+        return found["spec"]["clusterIP"] if found else ""
 
     def advance(self, seconds: float) -> None:
         """Move the lab's clock by seconds, with all that happens meanwhile."""

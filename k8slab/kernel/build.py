@@ -82,6 +82,12 @@ def switch(network: Network, name: str) -> str:
             + "".join(f"link set port{at} master lan up\n" for at in ports) + "link set lan up\n")
 
 
+def plug(host: Host, switch: str, port: int, descriptors: Mapping[str, int]) -> list[tuple[str, str]]:
+    """The `ip -batch`es, each with where it is run, that put a host that is new on a switch by its eth0."""
+    return [("", _veth(descriptors, host.name, host.interface("eth0"), switch, Interface(f"port{port}", mac="")) + "\n"),
+            (switch, f"link set port{port} master lan up\n"), (host.name, addresses(host))]
+
+
 def addresses(host: Host) -> str:
     """The `ip -batch` that gives a host its addresses and routes."""
     lines = ["link set lo up"] if host.lo.up else []

@@ -115,6 +115,18 @@ class Child:
         for proto, port in listens:
             self.servers.append(Server(self.hosts[name], proto, port, self.ears))
 
+    def stop(self, name: str, proto: str, port: int) -> None:
+        """End the server on a port of a host."""
+        for server in [one for one in self.servers if (one.host.name, one.proto, one.port) == (name, proto, port)]:
+            server.close()
+            self.servers.remove(server)
+
+    def answer(self, name: str, port: int, answers: dict[bytes, bytes]) -> None:
+        """Give the UDP server on a port its answers."""
+        for server in self.servers:
+            if (server.host.name, server.proto, server.port) == (name, "udp", port):
+                server.answers = answers
+
     def watch(self, names: list[str]) -> None:
         """Hear the rule traces of these hosts, and be ready for a journey."""
         for name in names:

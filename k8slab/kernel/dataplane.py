@@ -24,7 +24,7 @@ from k8slab.kernel.commands import run
 from k8slab.kernel.events import Change, Hit, Wire
 from k8slab.kernel.holder import Holder, KernelError
 from k8slab.kernel.journey import Seen, tell
-from k8slab.network import Network, NetworkError
+from k8slab.network import Host, Network, NetworkError
 from k8slab.packet import Packet, number
 from k8slab.stack import says
 from k8slab.trace import Trace
@@ -40,7 +40,7 @@ class Clock:
     """The lab's time, in seconds. The kernel's own cannot be moved: what it remembers of connections is aged instead."""
 
     def __init__(self, holder: Holder) -> None:
-        self._holder, self._ahead = holder, 0.0
+        self._holder, self._ahead, self._aged = holder, 0.0, 0
 
     def __call__(self) -> float:
         return time.monotonic() + self._ahead
@@ -48,7 +48,9 @@ class Clock:
     def advance(self, seconds: float) -> None:
         """Let this many seconds pass for the conntrack entries of every node; lists of `recent` are not touched."""
         self._ahead += seconds
-        self._holder.ask("age", round(seconds))
+        if whole := round(self._ahead) - self._aged:       # the kernel counts in seconds; their parts add up
+            self._aged += whole
+            self._holder.ask("age", whole)
 
 
 class Kernel:
@@ -204,6 +206,35 @@ class Kernel:
             raise NetworkError(f"{host}: a program listens on {proto} port {port} already")
         self.holder.ask("start", host, [(proto, port)])
         self.network = self.network.replace(replace(own, listens=(*own.listens, (proto, port))))
+
+    def unserve(self, host: str, port: int, proto: str = "tcp") -> None:
+        """End the program that listens on this port of a host; what it knew of its connections is gone with it.
+
+        Raises NetworkError when there is no such host, or none listens there.
+        """
+        own = self.network.host(host)
+        if (proto, port) not in own.listens:
+            raise NetworkError(f"{host}: no program listens on {proto} port {port}")
+        self.holder.ask("stop", host, proto, port)
+        self.network = self.network.replace(replace(own, listens=tuple(one for one in own.listens if one != (proto, port))))
+
+    def answer(self, host: str, port: int, answers: Mapping[bytes, bytes]) -> None:
+        """Let the UDP server on a port give these answers: question to answer, both without DNS's two id bytes."""
+        self.holder.ask("answer", self.network.host(host).name, port, dict(answers))
+
+    def join(self, host: Host, lan: str) -> None:
+        """Put a machine that is new on the LAN of that name, by its eth0. Raises NetworkError for a name that is taken."""
+        network = self.network.joined(host, lan)
+        at = [link.name for link in network.links].index(lan)
+        ends = network.links[at].ends
+        if len(ends) == 3:
+            raise NetworkError(f"{lan} joins two interfaces by a veth pair, and a third cannot be put there")
+        self.follow(network)
+        for where, text in build.plug(host, f"switch {at}", len(ends) - 1, self.descriptors):
+            self.holder.ask("batch", {where: (["ip", "-batch", "-"], text)})
+        self.holder.ask("write", build.patience((host,)))
+        if host.listens:
+            self.holder.ask("start", host.name, list(host.listens))
 
     @contextmanager
     def capture(self, host: str, interface: str) -> Iterator[list[ScapyPacket]]:

@@ -28,6 +28,7 @@ class Server:
     def __init__(self, host: Host, proto: str, port: int, ears: BaseSelector) -> None:
         self.host, self.proto, self.port, self.ears = host, proto, port, ears
         self.open: dict[socket.socket, str] = {}
+        self.answers: dict[bytes, bytes] = {}     # question and answer, without DNS's two id bytes
         self._listen()
 
     def _listen(self) -> None:
@@ -45,10 +46,14 @@ class Server:
 
     def begin_anew(self) -> None:
         """Forget everything, half-open connections too."""
+        self.close()
+        self._listen()
+
+    def close(self) -> None:
+        """Listen no longer."""
         self.end()
         self.ears.unregister(self.door)
         self.door.close()
-        self._listen()
 
     def _datagrams(self) -> bool:
         busy = False
@@ -63,7 +68,9 @@ class Server:
             busy = True
             info = ancillary[0][2]
             asked = socket.inet_ntoa(info[8:12])
-            says = spoken(f"{self.host.name} at {asked}:{self.port} answers {asker[0]}", question)
+            known = self.answers.get(question[2:])
+            says = question[:2] + known if known is not None else spoken(
+                f"{self.host.name} at {asked}:{self.port} answers {asker[0]}", question)
             # From the address that was asked, whichever the routes would choose.
             pack = struct.pack("=i4s4s", 0, info[8:12], b"\0" * 4)
             try:

@@ -140,6 +140,25 @@ class Model:
             raise NetworkError(f"{host}: a program listens on {proto} port {port} already")
         listens.add((proto, port))
 
+    def unserve(self, host: str, port: int, proto: str = "tcp") -> None:
+        """End the program that listens on this port of a host; what it knew of its connections is gone with it.
+
+        Raises NetworkError when there is no such host, or none listens there.
+        """
+        programs = self.programs[self.network.host(host).name]
+        if (proto, port) not in programs.listens:
+            raise NetworkError(f"{host}: no program listens on {proto} port {port}")
+        programs.listens.discard((proto, port))
+        programs.open = {flow: state for flow, state in programs.open.items() if flow.dport != port}
+
+    def answer(self, host: str, port: int, answers: Mapping[bytes, bytes]) -> None:
+        """Let the UDP server on a port give these answers: question to answer, both without DNS's two id bytes."""
+        self.programs[self.network.host(host).name].answers[port] = dict(answers)
+
+    def join(self, host: Host, lan: str) -> None:
+        """Put a machine that is new on the LAN of that name, by its eth0. Raises NetworkError for a name that is taken."""
+        self.rewire(self.network.joined(host, lan))
+
     def entries(self, node: str) -> tuple[Entry, ...]:
         """The conntrack entries of a host, oldest first."""
         now = self.clock()

@@ -62,6 +62,7 @@ class Programs:
     def __init__(self, host: Host) -> None:
         self.host, self.listens = host, set(host.listens)
         self.clients: dict[Flow, Client] = {}
+        self.answers: dict[int, dict[bytes, bytes]] = {}     # UDP port → question and answer, without DNS's id
         self.open: dict[Flow, str] = {}          # the server's side of its connections: "half open", "open" or "closing"
 
     def hear(self, packet: Packet) -> tuple[str, list[Packet]]:
@@ -120,7 +121,7 @@ class Programs:
             error = Packet("icmp", packet.dst, packet.src, icmp_type=UNREACHABLE, icmp_code=3, quoted=packet)
             return self._closed(packet, "an ICMP error"), [error]
         why = self._listens(packet)
-        return why, [Packet("udp", packet.dst, packet.src, packet.dport, packet.sport, payload=self._answer(packet))]
+        return why, [Packet("udp", packet.dst, packet.src, packet.dport, packet.sport, payload=self._datagram(packet))]
 
     def _icmp(self, packet: Packet) -> tuple[str, list[Packet]]:
         if packet.icmp_type not in ANSWERED:
@@ -138,6 +139,10 @@ class Programs:
 
     def _closed(self, packet: Packet, answer: str) -> str:
         return says.CLOSED.format(host=self.host.name, port=packet.dport, answer=answer)
+
+    def _datagram(self, packet: Packet) -> bytes:
+        known = self.answers.get(packet.dport, {}).get(packet.payload[2:])
+        return self._answer(packet) if known is None else packet.payload[:2] + known
 
     def _answer(self, packet: Packet) -> bytes:
         """What a server says. The port that it saw is left out: MASQUERADE draws it."""
