@@ -215,19 +215,6 @@ class Lab:
         """Open a connection from a Pod, ask, hear the answer and close."""
         return self.dataplane.connect(pod, address, port, **options)
 
-    def open(self, pod: str, address: str, port: int) -> Callable[..., Trace]:
-        """Open a TCP connection from a Pod that stays; what is returned asks one more question over it.
-
-        A question without an answer ends the connection: the program gives it up.
-
-        >>> ask = Lab("model").open("client", "10.96.0.1", 443)
-        >>> ask().received.destination, ask(b"and now?").reply.source
-        ('10.106.175.128:6443', '10.96.0.1:443')
-
-        Raises NetworkError where nobody accepts it; `ask` does so when the connection has ended.
-        """
-        return self.dataplane.open(pod, address, port)
-
     def ping(self, pod: str, address: str) -> Trace:
         """Send one ICMP echo request from a Pod."""
         return self.dataplane.ping(pod, address)

@@ -28,7 +28,7 @@ from multiprocessing.connection import Connection
 from k8slab.kernel.isolation import isolate
 from k8slab.kernel.linux import inside, this_network
 from k8slab.kernel.namespaces import ETH_P_ALL, SO_TIMESTAMPNS, Host
-from k8slab.kernel.programs import Client, Server, vanish
+from k8slab.kernel.programs import Client, Server
 
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8",
                "XTABLES_LOCKFILE": "/dev/null", "HOME": "/"}
@@ -43,7 +43,6 @@ class Child:
         self.hosts: dict[str, Host] = {}
         self.switches: dict[str, int] = {}
         self.servers: list[Server] = []
-        self.held: dict[tuple[str, int], Client] = {}     # connections that stay open, by their own end
         self.taps: dict[int, socket.socket] = {}
         self.heard: list = []
         self.recording = False
@@ -198,27 +197,6 @@ class Child:
         self.settle()
         return [*self._end(), ("outcome", client.outcome, client.said)]
 
-    def open(self, name: str, source: tuple[str, int], target: tuple[str, int]) -> list:
-        """Open a connection that stays; `say` asks over it."""
-        client = Client(self.hosts[name], source, target, self.settle)
-        self._begin()
-        if client.open():
-            self.held[source] = client
-        self.settle()
-        return [*self._end(), ("outcome", client.outcome, b"")]
-
-    def say(self, source: tuple[str, int], question: bytes) -> list | None:
-        """Ask over the connection that was opened from `source`, and hear the answer; None where it has ended."""
-        if source not in self.held:
-            return None
-        client = self.held[source]
-        self._begin()
-        client.say(question)
-        self.settle()
-        if client.outcome != "answered":
-            vanish(self.held.pop(source).talk)
-        return [*self._end(), ("outcome", client.outcome, client.said)]
-
     def ask_udp(self, name: str, source: tuple[str, int], target: tuple[str, int], question: bytes) -> list:
         """Send one datagram from a socket of a host, and hear the answer."""
         with self.hosts[name].inside():
@@ -284,9 +262,6 @@ class Child:
 
     def forget(self) -> None:
         """Forget every connection: the entries of each host, and what its servers know."""
-        for client in self.held.values():
-            vanish(client.talk)
-        self.held.clear()
         for server in self.servers:
             server.begin_anew()
         for host in self.hosts.values():
@@ -352,7 +327,7 @@ class Child:
 
     def _silence(self) -> None:
         for server in self.servers:
-            server.end(bool(self.held))
+            server.end()
 
     def pump(self) -> bool:
         """Read what was reported and serve what was asked; whether there was anything."""

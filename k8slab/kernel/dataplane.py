@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -26,7 +26,6 @@ from k8slab.kernel.holder import Holder, KernelError
 from k8slab.kernel.journey import Seen, tell
 from k8slab.network import Host, Network, NetworkError
 from k8slab.packet import Packet, number
-from k8slab.stack import says
 from k8slab.trace import Trace
 
 if TYPE_CHECKING:
@@ -128,26 +127,6 @@ class Kernel:
         self.sent_from = source[0]
         first = Packet(proto, source[0], address, source[1], port, payload=b"" if proto == "tcp" else question)
         return self._tell(pod, first, heard)
-
-    def open(self, pod: str, address: str, port: int) -> Callable[..., Trace]:
-        """Open a TCP connection from `pod` that stays; what is returned asks a question over it. As `Lab.open`."""
-        source, to = (self._source(pod, address), self._port(pod)), (address, port)
-        self._taken.add((pod, source[1]))
-        if pod in self._held_back:
-            self._watch_again(pod)
-        first = Packet("tcp", source[0], address, source[1], port)
-        opened = self.holder.ask("open", pod, source, to)
-        trace = self._tell(pod, first, opened)
-        if opened[-1][1] != "open":
-            raise NetworkError(says.NOT_OPEN.format(at=pod, to=f"{address}:{port}", why=trace.summary()))
-
-        def ask(question: bytes = b"who answers?") -> Trace:
-            asked = self.holder.ask("say", source, question)
-            if asked is None:
-                raise NetworkError(says.NOT_OPEN.format(at=pod, to=f"{address}:{port}", why=says.HAS_ENDED))
-            return self._tell(pod, first.replace(flags="PA", payload=question), asked)
-
-        return ask
 
     def ping(self, pod: str, address: str) -> Trace:
         """Send one ICMP echo request."""

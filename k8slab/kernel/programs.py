@@ -6,18 +6,15 @@ the packets of a connection come in the same order every time: SYN, SYN-ACK, ACK
 
 from __future__ import annotations
 
-import fcntl
 import socket
 import struct
 from collections.abc import Callable
-from errno import EINPROGRESS
 from selectors import EVENT_READ, BaseSelector
 
 from k8slab.commands import spoken
 from k8slab.kernel.namespaces import Host
 
 TCP_QUICKACK, TCP_REPAIR, IP_PKTINFO, IP_RECVERR = 12, 19, 8, 11      # linux/tcp.h, linux/in.h
-SIOCOUTQ = 0x5411         # asm-generic/ioctls.h
 DATAGRAM = 4096
 QUICK = 20                # how often a step is looked for before the client waits for quiet
 
@@ -108,17 +105,11 @@ class Server:
         self.ears.unregister(talk)
         del self.open[talk]
 
-    def end(self, but_quiet: bool = False) -> None:
-        """Forget the open connections without a packet; `but_quiet`: not those that wait for no acknowledgement."""
+    def end(self) -> None:
+        """Forget the open connections without a packet."""
         for talk in list(self.open):
-            if not (but_quiet and _unconfirmed(talk) == 0):
-                self._forget(talk)
-                vanish(talk)
-
-
-def _unconfirmed(talk: socket.socket) -> int:
-    """Bytes that were sent and not acknowledged yet, which the kernel would send again in its own time."""
-    return struct.unpack("i", fcntl.ioctl(talk, SIOCOUTQ, bytes(4)))[0]
+            self._forget(talk)
+            vanish(talk)
 
 
 def vanish(talk: socket.socket) -> None:
@@ -143,36 +134,12 @@ class Client:
         self.talk.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.talk.bind(source)
 
-    def open(self) -> bool:
-        """Connect, and say whether it is open; `outcome` is "open" then."""
-        error = self.talk.connect_ex(self.target)
-        self.settle()
-        error = self.talk.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or (error if error != EINPROGRESS else 0)
-        self.outcome = _OUTCOMES.get(error, "unreachable") if error else "open" if self._connected() else "timeout"
-        if self.outcome != "open":
-            vanish(self.talk)
-        return self.outcome == "open"
-
-    def say(self, question: bytes) -> None:
-        """Ask over the connection, hear the answer and acknowledge it at once, so that nothing is left to be said."""
-        self.said, self.outcome = b"", "timeout"
-        try:
-            self.talk.send(question)
-            self.settle()
-            self.said = self.talk.recv(65536)
-            self.talk.setsockopt(socket.IPPROTO_TCP, TCP_QUICKACK, 1)      # an ACK that still waits goes now
-            self.outcome = "answered" if self.said else "cut"
-        except BlockingIOError:
-            pass                         # nothing came
-        except OSError:
-            self.outcome = "refused"
-
     def ask(self, question: bytes) -> None:
         """Connect, ask, hear the answer and close. What the kernel refuses becomes the outcome."""
         try:
             error = self.talk.connect_ex(self.target)
             self.settle()
-            error = self.talk.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or (error if error != EINPROGRESS else 0)
+            error = self.talk.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or (error if error != 115 else 0)
             if error:
                 self.outcome = _OUTCOMES.get(error, "unreachable")
                 return

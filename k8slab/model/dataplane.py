@@ -8,7 +8,7 @@ only its owner moves; chance is a seed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,6 @@ from k8slab.model.chance import Chance, Seeded
 from k8slab.model.journey import Journey
 from k8slab.model.netfilter import Netfilter
 from k8slab.model.programs import CLIENT_ISN, Client, Programs
-from k8slab.model.talk import talk
 from k8slab.model.wire import Wire
 from k8slab.network import Host, Network, NetworkError
 from k8slab.packet import ECHO_REQUEST, Packet, number
@@ -98,10 +97,6 @@ class Model:
         packet = Packet(proto, self.source(pod, address), address, sport or self.port(pod), port,
                         seq=CLIENT_ISN, payload=b"" if proto == "tcp" else question)
         return self._journey(pod, packet, question=question)
-
-    def open(self, pod: str, address: str, port: int) -> Callable[..., Trace]:
-        """Open a TCP connection from `pod` that stays; what is returned asks a question over it. As `Lab.open`."""
-        return talk(self, pod, address, port)
 
     def ping(self, pod: str, address: str) -> Trace:
         """Send one ICMP echo request."""

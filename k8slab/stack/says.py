@@ -53,8 +53,6 @@ ENDED = "ends whatever {host} knew of this connection"
 UNKNOWN_CONNECTION = "belongs to no connection that {host} knows of: the answer is a RST"
 UNWANTED = "nobody on {host} wants this packet: it is ignored"
 UNSPOKEN = "nobody on {host} speaks protocol {proto}: the answer is an ICMP error"
-NOT_OPEN = "{at} has no connection to {to}: {why}"
-HAS_ENDED = "it has ended: a question was not answered, or was refused"
 
 
 def answers(host: str, packet: Packet) -> str:
