@@ -18,7 +18,8 @@ from k8slab import iptables
 from k8slab.errors import Told
 from k8slab.iptables import Ruleset
 from k8slab.kubectl import add_kubectl
-from k8slab.lab import DATAPLANES, Lab
+from k8slab.dataplanes import DATAPLANES
+from k8slab.lab import Lab
 from k8slab.model.chance import Seeded
 from k8slab.model.dump import Question, proved_local
 from k8slab.packet import ECHO_REQUEST, PORT_PROTOCOLS, Packet

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -14,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from k8slab import iptables
 from k8slab.entry import Entry
-from k8slab.errors import Told
+from k8slab.conversation import Conversation
+from k8slab.dataplanes import LabError, builder
 from k8slab.dialling import told
 from k8slab.kubeproxy import Config, Node, Objects, Proxier, pod_cidr, read_objects, saved
 from k8slab.iptables import Ruleset
 from k8slab.machines import CNI_RULES, Machines, clusters
 from k8slab.magic import remember
-from k8slab.model.dataplane import Clock, Model
 from k8slab.network import POD_RANGE, Network, cluster_network
 from k8slab.packet import Packet
 from k8slab.pipes import split, through
@@ -29,19 +28,15 @@ from k8slab.trace import Trace
 if TYPE_CHECKING:
     from k8slab.cluster.cluster import Cluster
     from k8slab.kernel.dataplane import Kernel
+    from k8slab.model.dataplane import Clock, Model
     from k8slab.names import Resolved
     from scapy.packet import Packet as ScapyPacket
 
-DATAPLANES = ("auto", "model", "kernel")
 # What a real kube-proxy 1.36.2 wrote for a cluster with nothing but the `kubernetes` Service.
 RULES, OBJECTS = "01-kubernetes.iptables-save", "01-kubernetes.objects.json"
 # kube-proxy counts some packets with nfacct where the kernel has the accounting objects; they are
 # the host's and not a namespace's, so that in a lab, as in a container, it leaves these words out.
 NFACCT = re.compile(r" -m nfacct --nfacct-name +\S+")
-
-
-class LabError(Told):
-    """The lab cannot do what was asked; the message says why, and what it can do."""
 
 
 def kube_proxy_rules(name: str = RULES) -> str:
@@ -108,7 +103,7 @@ class Lab:
         if cluster and (network or rules):
             raise LabError("a lab with a cluster draws its network and its rules from it: leave network and rules out")
         self._seed, self._cni, self._first_sync = seed, cni_masquerade, first_sync
-        self._build, self._plane, self._machines = _builder(dataplane), None, None
+        self._build, self._plane, self._machines = builder(dataplane), None, None
         self._clusters = clusters(cluster, seed) if cluster else None
         if not cluster:
             self._drawn = network or cluster_network()
@@ -215,6 +210,10 @@ class Lab:
         """Open a connection from a Pod, ask, hear the answer and close."""
         return self.dataplane.connect(pod, address, port, **options)
 
+    def open(self, pod: str, address: str, port: int) -> Conversation:
+        """Open a connection that stays open: `.ask()` asks over it, `.close()` closes it, each a Trace."""
+        return Conversation(self.dataplane, pod, address, port)
+
     def ping(self, pod: str, address: str) -> Trace:
         """Send one ICMP echo request from a Pod."""
         return self.dataplane.ping(pod, address)
@@ -270,29 +269,3 @@ class Lab:
     def __repr__(self) -> str:
         hosts = ", ".join(f"{h.name} {h.address}" for h in self.network.hosts)
         return f"Lab on the {type(self.dataplane).__name__.lower()}: {hosts}"
-
-
-def _model(network: Network, rules: dict[str, Ruleset], seed: int) -> Model:
-    return Model(network, rules, seed=seed)
-
-
-def _kernel(network: Network, rules: dict[str, Ruleset], seed: int) -> Kernel:
-    from k8slab.kernel.dataplane import Kernel      # a machine without Linux has no use for it
-    return Kernel(network, rules)
-
-
-def _builder(dataplane: str) -> Callable[[Network, dict[str, Ruleset], int], Model | Kernel]:
-    if dataplane not in DATAPLANES:
-        raise LabError(f"there is no dataplane {dataplane!r}; there are {', '.join(DATAPLANES)}")
-    chosen = os.environ.get("K8SLAB_DATAPLANE", "auto") if dataplane == "auto" else dataplane
-    if chosen not in DATAPLANES:
-        raise LabError(f"K8SLAB_DATAPLANE is {chosen!r}; it may be {', '.join(DATAPLANES)}")
-    if chosen == "model":
-        return _model
-    from k8slab.kernel.doctor import examine
-    found = examine()
-    if found.able:
-        return _kernel
-    if chosen == "kernel":
-        raise LabError(f"the real kernel cannot be used here: {found.why}; the model can: Lab('model')")
-    return _model

@@ -21,7 +21,6 @@ import socket
 import struct
 import subprocess
 import time
-from collections import Counter
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 
@@ -29,13 +28,14 @@ from k8slab.kernel.isolation import isolate
 from k8slab.kernel.linux import inside, this_network
 from k8slab.kernel.namespaces import ETH_P_ALL, SO_TIMESTAMPNS, Host
 from k8slab.kernel.programs import Client, Server
+from k8slab.kernel.talking import Talking
 
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8",
                "XTABLES_LOCKFILE": "/dev/null", "HOME": "/"}
 NEIGHBOUR_PAUSE, LONGEST = 0.004, 8.0      # seconds: between two looks at the neighbours, and for one journey
 
 
-class Child:
+class Child(Talking):
     """The lab's namespaces, and what can be asked of them; each public method is a request."""
 
     def __init__(self, pipe: Connection) -> None:
@@ -44,6 +44,7 @@ class Child:
         self.switches: dict[str, int] = {}
         self.servers: list[Server] = []
         self.taps: dict[int, socket.socket] = {}
+        self.kept: dict[int, Client] = {}
         self.heard: list = []
         self.recording = False
         self.fence = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
@@ -166,68 +167,6 @@ class Child:
                 process.kill()
                 break
         return process.wait(), b"".join(printed).decode(errors="replace")
-
-    def send(self, name: str, data: bytes, holds: tuple[str, str, int] | None) -> list:
-        """Send one packet as a program of the host would; `holds`: protocol, address and port of a socket that waits."""
-        host, held, refused = self.hosts[name], None, None
-        with host.inside():
-            out = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-            if holds and holds[0] == "udp":
-                held = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-                try:
-                    held.bind(holds[1:])
-                except OSError:
-                    pass                # not an address of this host, or a server has the port
-        self._begin()
-        try:
-            out.sendto(data, (socket.inet_ntoa(data[16:20]), 0))
-        except OSError as error:
-            refused = error.errno
-        self.settle()
-        out.close()
-        if held:
-            held.close()
-        return [*self._end(), ("errno", refused)]
-
-    def connect(self, name: str, source: tuple[str, int], target: tuple[str, int], question: bytes) -> list:
-        """Open a connection, ask, hear the answer and close."""
-        client = Client(self.hosts[name], source, target, self.settle)
-        self._begin()
-        client.ask(question)
-        self.settle()
-        return [*self._end(), ("outcome", client.outcome, client.said)]
-
-    def ask_udp(self, name: str, source: tuple[str, int], target: tuple[str, int], question: bytes) -> list:
-        """Send one datagram from a socket of a host, and hear the answer."""
-        with self.hosts[name].inside():
-            talk = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        talk.bind(source)
-        self._begin()
-        refused = None
-        try:
-            talk.connect(target)
-            talk.send(question)
-        except OSError as error:
-            refused = error.errno
-        self.settle()
-        talk.close()
-        return [*self._end(), ("errno", refused)]
-
-    def many(self, n: int, name: str, address: str, target: tuple[str, int], first: int) -> Counter:
-        """Open `n` connections and count the answers; an outcome stands for those that nobody gave."""
-        counts: Counter = Counter()
-        for host in self.hosts.values():
-            host.hush(True)
-        try:
-            for number in range(n):
-                client = Client(self.hosts[name], (address, first + number), target, self.settle)
-                client.ask_quickly(b"who answers?", self.pump)
-                counts[client.said or client.outcome] += 1
-        finally:
-            self._silence()
-            for host in self.hosts.values():
-                host.hush(False)
-        return counts
 
     def source(self, name: str, address: str) -> str:
         """The address that a program of this host would send from; "" where no route leads there."""

@@ -7,11 +7,9 @@ It answers the calls that every dataplane of the lab answers, without root: see 
 from __future__ import annotations
 
 import shlex
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from k8slab import iptables
@@ -21,10 +19,12 @@ from k8slab.errors import CommandError
 from k8slab.iptables import Ruleset
 from k8slab.kernel import build
 from k8slab.kernel.commands import run
+from k8slab.kernel.clock import Clock
 from k8slab.kernel.events import Change, Hit, Wire
 from k8slab.kernel.holder import Holder, KernelError
 from k8slab.kernel.journey import Seen, tell
-from k8slab.network import Host, Network, NetworkError
+from k8slab.kernel.serving import Programs
+from k8slab.network import Network, NetworkError
 from k8slab.packet import Packet, number
 from k8slab.trace import Trace
 
@@ -35,24 +35,7 @@ FIRST_PORT, PORTS = 40000, 20000      # the source ports that a host's programs 
 LONGEST = 60.0                        # seconds that a command may take
 
 
-class Clock:
-    """The lab's time, in seconds. The kernel's own cannot be moved: what it remembers of connections is aged instead."""
-
-    def __init__(self, holder: Holder) -> None:
-        self._holder, self._ahead, self._aged = holder, 0.0, 0
-
-    def __call__(self) -> float:
-        return time.monotonic() + self._ahead
-
-    def advance(self, seconds: float) -> None:
-        """Let this many seconds pass for the conntrack entries of every node; lists of `recent` are not touched."""
-        self._ahead += seconds
-        if whole := round(self._ahead) - self._aged:       # the kernel counts in seconds; their parts add up
-            self._aged += whole
-            self._holder.ask("age", whole)
-
-
-class Kernel:
+class Kernel(Programs):
     """The network in real namespaces, with real rules.
 
     `rules`: node name to `iptables-save` text; a host that is not in it has no netfilter. `backend`: "nft" or
@@ -70,6 +53,7 @@ class Kernel:
         self._taken: set[tuple[str, int | None]] = set()      # ports of packets that were sent by hand
         self._held_back: dict[str, Packet] = {}
         self._for_good: set[str] = set()
+        self._kept: dict[int, tuple[str, Packet]] = {}        # of connections that stay open: the host, the SYN
         self.seen: Seen | None = None                         # of the last journey
         try:
             self._build({name: str(text) for name, text in (rules or {}).items()})
@@ -172,48 +156,6 @@ class Kernel:
         if not words:
             raise CommandError(f"{node}: no command; one looks like ip address")
         return run(self, node, words, given)
-
-    def serve(self, host: str, port: int, proto: str = "tcp") -> None:
-        """Start a program on a host that listens on a port, "tcp" or "udp", and answers whoever asks.
-
-        Raises NetworkError when there is no such host, for another protocol, and for a port that is taken.
-        """
-        own = self.network.host(host)
-        if proto not in ("tcp", "udp") or not 0 < port < 65536:
-            raise NetworkError(f"a server listens on a tcp or udp port from 1 to 65535, not on {proto} {port}")
-        if (proto, port) in own.listens:
-            raise NetworkError(f"{host}: a program listens on {proto} port {port} already")
-        self.holder.ask("start", host, [(proto, port)])
-        self.network = self.network.replace(replace(own, listens=(*own.listens, (proto, port))))
-
-    def unserve(self, host: str, port: int, proto: str = "tcp") -> None:
-        """End the program that listens on this port of a host; what it knew of its connections is gone with it.
-
-        Raises NetworkError when there is no such host, or none listens there.
-        """
-        own = self.network.host(host)
-        if (proto, port) not in own.listens:
-            raise NetworkError(f"{host}: no program listens on {proto} port {port}")
-        self.holder.ask("stop", host, proto, port)
-        self.network = self.network.replace(replace(own, listens=tuple(one for one in own.listens if one != (proto, port))))
-
-    def answer(self, host: str, port: int, answers: Mapping[bytes, bytes]) -> None:
-        """Let the UDP server on a port give these answers: question to answer, both without DNS's two id bytes."""
-        self.holder.ask("answer", self.network.host(host).name, port, dict(answers))
-
-    def join(self, host: Host, lan: str) -> None:
-        """Put a machine that is new on the LAN of that name, by its eth0. Raises NetworkError for a name that is taken."""
-        network = self.network.joined(host, lan)
-        at = [link.name for link in network.links].index(lan)
-        ends = network.links[at].ends
-        if len(ends) == 3:
-            raise NetworkError(f"{lan} joins two interfaces by a veth pair, and a third cannot be put there")
-        self.follow(network)
-        for where, text in build.plug(host, f"switch {at}", len(ends) - 1, self.descriptors):
-            self.holder.ask("batch", {where: (["ip", "-batch", "-"], text)})
-        self.holder.ask("write", build.patience((host,)))
-        if host.listens:
-            self.holder.ask("start", host.name, list(host.listens))
 
     @contextmanager
     def capture(self, host: str, interface: str) -> Iterator[list[ScapyPacket]]:

@@ -25,6 +25,7 @@ class Server:
     def __init__(self, host: Host, proto: str, port: int, ears: BaseSelector) -> None:
         self.host, self.proto, self.port, self.ears = host, proto, port, ears
         self.open: dict[socket.socket, str] = {}
+        self.kept: set[socket.socket] = set()
         self.answers: dict[bytes, bytes] = {}     # question and answer, without DNS's two id bytes
         self._listen()
 
@@ -48,7 +49,7 @@ class Server:
 
     def close(self) -> None:
         """Listen no longer."""
-        self.end()
+        self.end(kept=True)
         self.ears.unregister(self.door)
         self.door.close()
 
@@ -103,11 +104,16 @@ class Server:
 
     def _forget(self, talk: socket.socket) -> None:
         self.ears.unregister(talk)
+        self.kept.discard(talk)
         del self.open[talk]
 
-    def end(self) -> None:
-        """Forget the open connections without a packet."""
-        for talk in list(self.open):
+    def keep(self) -> None:
+        """Let the connections that are open now stay so."""
+        self.kept |= self.open.keys()
+
+    def end(self, kept: bool = False) -> None:
+        """Forget the open connections without a packet; `kept`: those that were to stay, too."""
+        for talk in [talk for talk in self.open if kept or talk not in self.kept]:
             self._forget(talk)
             vanish(talk)
 
@@ -159,6 +165,39 @@ class Client:
             self.outcome = "refused"
         finally:
             self._close()
+
+    def open(self) -> None:
+        """Connect, and stay: "open" is the outcome, or what the kernel refuses."""
+        try:
+            error = self.talk.connect_ex(self.target)
+            self.settle()
+            error = self.talk.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or (error if error != 115 else 0)
+            self.outcome = _OUTCOMES.get(error, "unreachable") if error else "open" if self._connected() else "timeout"
+        finally:
+            if self.outcome != "open":
+                vanish(self.talk)
+
+    def say(self, question: bytes) -> None:
+        """Ask over the open connection, or close it with an empty question; after silence it is given up."""
+        self.outcome = "timeout"
+        try:
+            if question:
+                self.talk.send(question)
+            else:
+                self.talk.shutdown(socket.SHUT_WR)
+            self.settle()
+            self.said = self.talk.recv(65536)
+            self.outcome = "open" if self.said else "closed"
+            self.talk.setsockopt(socket.IPPROTO_TCP, TCP_QUICKACK, 1)      # the answer is confirmed now
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.outcome = "cut"
+        finally:
+            if self.outcome == "closed":
+                self.talk.close()
+            elif self.outcome != "open":
+                vanish(self.talk)
 
     def ask_quickly(self, question: bytes, pump: Callable[[], bool]) -> None:
         """The same without a pause between the steps, as long as all goes well."""

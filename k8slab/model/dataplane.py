@@ -74,6 +74,7 @@ class Model:
             network.host(name)
         self.stacks: dict[str, Stack] = {}
         self.programs: dict[str, Programs] = {}
+        self._kept: dict[int, tuple[str, Client]] = {}       # connections that stay open, by their source port
         self._ports = Counter({h.name: FIRST_PORT for h in network.hosts})
         self.wire = Wire(self)
         for host in network.hosts:
@@ -109,9 +110,9 @@ class Model:
         return Counter(t.received.destination if t.received else t.verdict for t in traces)
 
     def restore(self, node: str, text: str, *, noflush: bool = False) -> None:
-        """Feed `iptables-restore` on a node."""
+        """Feed `iptables-restore` on a node. The rules are then shown as `iptables-save` prints them, as a kernel's are."""
         old = self.stack(node).netfilter.rules or Ruleset()
-        self.stacks[node].netfilter.load(old.restore(text, noflush=noflush, name=node))
+        self.stacks[node].netfilter.load(old.restore(text, noflush=noflush, name=node).normal())
 
     def run(self, node: str, command: str, given: str = "") -> str:
         """Run a command on a host, with `given` on its standard input; what it prints.
@@ -153,6 +154,32 @@ class Model:
     def join(self, host: Host, lan: str) -> None:
         """Put a machine that is new on the LAN of that name, by its eth0. Raises NetworkError for a name that is taken."""
         self.rewire(self.network.joined(host, lan))
+
+    def open(self, pod: str, address: str, port: int) -> tuple[Trace, int]:
+        """Open a connection that stays open: its handshake, and the number by which `say` knows it."""
+        packet = Packet("tcp", self.source(pod, address), address, self.port(pod), port, seq=CLIENT_ISN)
+        self._ports[pod] = packet.sport + 1             # even when it does not open, as a kernel's program
+        return self._converse(pod, packet, Client(packet.flow, stays=True)), packet.sport
+
+    def say(self, number: int, question: bytes) -> Trace:
+        """Ask over a connection that `open` opened; an empty question closes it.
+
+        Raises NetworkError where it is open no longer: an answer that does not come ends it, too.
+        """
+        if number not in self._kept:
+            raise NetworkError("this connection is open no longer")
+        pod, client = self._kept.pop(number)
+        client.outcome = ""
+        return self._converse(pod, client.next("PA" if question else "FA", question), client)
+
+    def _converse(self, pod: str, packet: Packet, client: Client) -> Trace:
+        self.programs[pod].clients[client.flow] = client
+        trace = Journey(self, self.stack(pod), packet).run()
+        if client.outcome == "answered":
+            self._kept[client.flow.sport] = pod, client
+        else:
+            del self.programs[pod].clients[client.flow]
+        return trace
 
     def entries(self, node: str) -> tuple[Entry, ...]:
         """The conntrack entries of a host, oldest first."""

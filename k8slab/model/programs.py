@@ -27,7 +27,8 @@ CLIENT_ISN, SERVER_ISN = 1000, 5000      # initial sequence numbers: any will do
 class Client:
     """A conversation from its opener's side. `question`: the bytes to send, None to send one packet alone.
 
-    An empty question closes the connection at once. `answer` collects the bytes that came back; `outcome` is "",
+    An empty question closes the connection at once. `stays`: it stays open, and is asked again; `seq` and `ack` are what
+    its next packet says then. `answer` collects the bytes that came back; `outcome` is "",
     "answered", "refused" or "closed"; `error` is the ICMP error that refused it, if one did.
     """
 
@@ -36,6 +37,9 @@ class Client:
     answer: bytes = b""
     outcome: str = ""
     error: Packet | None = None
+    stays: bool = False
+    seq: int = 0
+    ack: int = 0
 
     def hear(self, packet: Packet) -> list[Packet]:
         """What the client sends when this packet comes in."""
@@ -44,6 +48,10 @@ class Client:
             self.outcome = "refused"
             return []
         self.outcome = self.outcome or "answered"
+        self.seq, self.ack = packet.ack, packet.end
+        if self.stays:
+            self.outcome = "closed" if "F" in packet.flags else "answered"
+            return [self.next("A")] if packet.flags != "A" else []
         if self.question is None or packet.proto != "tcp":
             return []
         talk = Packet("tcp", self.flow.src, self.flow.dst, self.flow.sport, self.flow.dport, "A",
@@ -54,6 +62,12 @@ class Client:
             self.outcome = "closed"
             return [talk]
         return [talk.replace(flags="FA")] if packet.payload else []
+
+    def next(self, flags: str, payload: bytes = b"") -> Packet:
+        """The next packet of a connection that stays open."""
+        flow = self.flow
+        return Packet("tcp", flow.src, flow.dst, flow.sport, flow.dport, flags, seq=self.seq, ack=self.ack,
+                      payload=payload)
 
 
 class Programs:

@@ -1,0 +1,100 @@
+"""What the child process is asked to say: packets, datagrams and connections of a host's programs, each a journey."""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from k8slab.kernel.programs import Client
+
+if TYPE_CHECKING:
+    from k8slab.kernel.child import Child
+
+
+class Talking:
+    """The requests of `Child` that send; each but `many` returns what was heard meanwhile."""
+
+    def send(self: Child, name: str, data: bytes, holds: tuple[str, str, int] | None) -> list:
+        """Send one packet as a program of the host would; `holds`: protocol, address and port of a socket that waits."""
+        host, held, refused = self.hosts[name], None, None
+        with host.inside():
+            out = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+            if holds and holds[0] == "udp":
+                held = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                try:
+                    held.bind(holds[1:])
+                except OSError:
+                    pass                # not an address of this host, or a server has the port
+        self._begin()
+        try:
+            out.sendto(data, (socket.inet_ntoa(data[16:20]), 0))
+        except OSError as error:
+            refused = error.errno
+        self.settle()
+        out.close()
+        if held:
+            held.close()
+        return [*self._end(), ("errno", refused)]
+
+    def connect(self: Child, name: str, source: tuple[str, int], target: tuple[str, int], question: bytes) -> list:
+        """Open a connection, ask, hear the answer and close."""
+        client = Client(self.hosts[name], source, target, self.settle)
+        self._begin()
+        client.ask(question)
+        self.settle()
+        return [*self._end(), ("outcome", client.outcome, client.said)]
+
+    def ask_udp(self: Child, name: str, source: tuple[str, int], target: tuple[str, int], question: bytes) -> list:
+        """Send one datagram from a socket of a host, and hear the answer."""
+        with self.hosts[name].inside():
+            talk = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        talk.bind(source)
+        self._begin()
+        refused = None
+        try:
+            talk.connect(target)
+            talk.send(question)
+        except OSError as error:
+            refused = error.errno
+        self.settle()
+        talk.close()
+        return [*self._end(), ("errno", refused)]
+
+    def many(self: Child, n: int, name: str, address: str, target: tuple[str, int], first: int) -> Counter:
+        """Open `n` connections and count the answers; an outcome stands for those that nobody gave."""
+        counts: Counter = Counter()
+        for host in self.hosts.values():
+            host.hush(True)
+        try:
+            for number in range(n):
+                client = Client(self.hosts[name], (address, first + number), target, self.settle)
+                client.ask_quickly(b"who answers?", self.pump)
+                counts[client.said or client.outcome] += 1
+        finally:
+            self._silence()
+            for host in self.hosts.values():
+                host.hush(False)
+        return counts
+
+    def open(self: Child, name: str, source: tuple[str, int], target: tuple[str, int]) -> list:
+        """Open a connection that stays open; its number is its source port."""
+        client = Client(self.hosts[name], source, target, self.settle)
+        self._begin()
+        client.open()
+        self.settle()
+        if client.outcome == "open":
+            self.kept[source[1]] = client
+            for server in self.servers:
+                server.keep()
+        return [*self._end(), ("outcome", client.outcome, b"")]
+
+    def say(self: Child, number: int, question: bytes) -> list:
+        """Ask over an open connection; an empty question closes it. One that brings no answer is the last."""
+        client = self.kept[number]
+        self._begin()
+        client.say(question)
+        self.settle()
+        if client.outcome != "open":
+            del self.kept[number]
+        return [*self._end(), ("outcome", client.outcome, client.said)]
