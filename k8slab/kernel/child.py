@@ -44,7 +44,7 @@ class Child(Talking):
         self.switches: dict[str, int] = {}
         self.servers: list[Server] = []
         self.taps: dict[int, socket.socket] = {}
-        self.kept: dict[int, Client] = {}
+        self.kept: dict[tuple[str, int], Client] = {}
         self.heard: list = []
         self.recording = False
         self.fence = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)

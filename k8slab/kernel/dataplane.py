@@ -53,7 +53,7 @@ class Kernel(Programs):
         self._taken: set[tuple[str, int | None]] = set()      # ports of packets that were sent by hand
         self._held_back: dict[str, Packet] = {}
         self._for_good: set[str] = set()
-        self._kept: dict[int, tuple[str, Packet]] = {}        # of connections that stay open: the host, the SYN
+        self._kept: dict[tuple[str, int], tuple[str, Packet]] = {}        # of connections that stay open: the host, the SYN
         self.seen: Seen | None = None                         # of the last journey
         try:
             self._build({name: str(text) for name, text in (rules or {}).items()})

@@ -78,23 +78,23 @@ class Talking:
         return counts
 
     def open(self: Child, name: str, source: tuple[str, int], target: tuple[str, int]) -> list:
-        """Open a connection that stays open; its number is its source port."""
+        """Open a connection that stays open; it is known by its own address and port."""
         client = Client(self.hosts[name], source, target, self.settle)
         self._begin()
         client.open()
         self.settle()
         if client.outcome == "open":
-            self.kept[source[1]] = client
+            self.kept[source] = client
             for server in self.servers:
                 server.keep()
         return [*self._end(), ("outcome", client.outcome, b"")]
 
-    def say(self: Child, number: int, question: bytes) -> list:
+    def say(self: Child, source: tuple[str, int], question: bytes) -> list:
         """Ask over an open connection; an empty question closes it. One that brings no answer is the last."""
-        client = self.kept[number]
+        client = self.kept[source]
         self._begin()
         client.say(question)
         self.settle()
         if client.outcome != "open":
-            del self.kept[number]
+            del self.kept[source]
         return [*self._end(), ("outcome", client.outcome, client.said)]
