@@ -24,12 +24,12 @@ class Conversation:
 
     def __init__(self, dataplane: Model | Kernel, pod: str, address: str, port: int) -> None:
         self._dataplane = dataplane
-        self.opened, self._number = dataplane.open(pod, address, port)
+        self.opened, self._end = dataplane.open(pod, address, port)
 
     def ask(self, question: bytes = b"who answers?") -> Trace:
         """Ask once more, and hear the answer. Raises NetworkError where it is open no longer: silence ends it, too."""
-        return self._dataplane.say(self._number, question)
+        return self._dataplane.say(self._end, question)
 
     def close(self) -> Trace:
         """Say that nothing more comes, and hear the other end say so. Raises NetworkError where it is closed already."""
-        return self._dataplane.say(self._number, b"")
+        return self._dataplane.say(self._end, b"")

@@ -24,7 +24,8 @@ from k8slab.lab import Lab
 BLANK = "____"
 # What an answer may run: on the real kernel a command is the real program, and sees the learner's own files.
 PROGRAMS = ("iptables", "conntrack", "sysctl")
-Attempt = Callable[[Lab, object], Sequence[Probe]]
+# What is tried: probes to be sent, or what is to be said where packets tell nothing.
+Attempt = Callable[[Lab, object], Sequence[Probe] | Outcome]
 Rules = dict[str, tuple[str, ...]]
 
 
@@ -75,6 +76,8 @@ class Exercise:
         """What becomes of the packets; `before`: the rules that are not the learner's."""
         try:
             probes = self.attempt(lab, answer)
+            if isinstance(probes, Outcome):
+                return probes
             mine = set(chain.from_iterable(rules_of(lab).values())) - set(chain.from_iterable(before.values()))
             return _verdict([probe.send(lab) for probe in probes], mine, self.faults)
         except Unfit as unfit:

@@ -61,7 +61,7 @@ class Kernel(Programs):
         self._watched: set[str] = set()
         self._taken: set[tuple[str, int | None]] = set()      # ports of packets that were sent by hand
         self._held = HeldBack(self.holder)
-        self._kept: dict[int, tuple[str, Packet]] = {}        # of connections that stay open: the host, the SYN
+        self._kept: dict[tuple[str, int], tuple[str, Packet]] = {}     # open connections, by their own end: host, SYN
         self.seen: Seen | None = None                         # of the last journey
         try:
             self._build({name: str(text) for name, text in (rules or {}).items()})

@@ -51,28 +51,28 @@ class Programs:
         """Put a machine that is new on the LAN of that name, by its eth0. Raises NetworkError for a name that is taken."""
         growing.join(self, host, lan)
 
-    def open(self: Kernel, pod: str, address: str, port: int) -> tuple[Trace, int]:
-        """Open a connection that stays open: its handshake, and the number by which `say` knows it."""
+    def open(self: Kernel, pod: str, address: str, port: int) -> tuple[Trace, tuple[str, int]]:
+        """Open a connection that stays open: its handshake, and its own address and port, by which `say` knows it."""
         source = (self._source(pod, address), self._port(pod))
         self._taken.add((pod, source[1]))
         self._held.no_longer(pod, "tcp", f"{source[0]}:{source[1]}")
         first = Packet("tcp", source[0], address, source[1], port)
         heard = self.holder.ask("open", pod, source, (address, port))
         if _outcome(heard) == "open":
-            self._kept[source[1]] = pod, first
-        return self._tell(pod, first, heard), source[1]
+            self._kept[source] = pod, first
+        return self._tell(pod, first, heard), source
 
-    def say(self: Kernel, number: int, question: bytes) -> Trace:
+    def say(self: Kernel, end: tuple[str, int], question: bytes) -> Trace:
         """Ask over a connection that `open` opened; an empty question closes it.
 
         Raises NetworkError where it is open no longer: an answer that does not come ends it, too.
         """
-        pod, first = self._kept.get(number, ("", None))
+        pod, first = self._kept.get(end, ("", None))
         if not pod:
             raise NetworkError("this connection is open no longer")
-        heard = self.holder.ask("say", number, question)
+        heard = self.holder.ask("say", end, question)
         if _outcome(heard) != "open":
-            del self._kept[number]
+            del self._kept[end]
         return self._tell(pod, first.replace(flags="PA" if question else "FA", payload=question), heard)
 
 

@@ -14,7 +14,7 @@ class Talking(Stage):
 
     def __init__(self) -> None:
         super().__init__()
-        self.kept: dict[int, Client] = {}         # connections that stay open, by their source port
+        self.kept: dict[tuple[str, int], Client] = {}      # connections that stay open, by their own end
 
     def send(self, name: str, data: bytes, holds: tuple[str, str, int] | None) -> list:
         """Send one packet as a program of the host would; `holds`: protocol, address and port of a socket that waits."""
@@ -88,21 +88,21 @@ class Talking(Stage):
         return ends[0] if ends else ""
 
     def open(self, name: str, source: tuple[str, int], target: tuple[str, int]) -> list:
-        """Open a connection that stays open; its number is its source port."""
+        """Open a connection that stays open; it is known by its own address and port."""
         client = Client(self.hosts[name], source, target, self.settle)
         self._begin()
         client.open()
         self.settle()
         if client.outcome == "open":
-            self.kept[source[1]] = client
+            self.kept[source] = client
         return [*self._end(), ("outcome", client.outcome, b"")]
 
-    def say(self, number: int, question: bytes) -> list:
+    def say(self, source: tuple[str, int], question: bytes) -> list:
         """Ask over an open connection; an empty question closes it. One that brings no answer is the last."""
-        client = self.kept[number]
+        client = self.kept[source]
         self._begin()
         client.say(question)
         self.settle()
         if client.outcome != "open":
-            del self.kept[number]
+            del self.kept[source]
         return [*self._end(), ("outcome", client.outcome, client.said)]

@@ -77,7 +77,7 @@ class Model:
         self.stacks: dict[str, Stack] = {}
         self.programs: dict[str, Programs] = {}
         self._ports: dict[tuple[str, int], int] = {}
-        self._kept: dict[int, tuple[str, Client]] = {}       # connections that stay open, by their source port
+        self._kept: dict[tuple[str, int], tuple[str, Client]] = {}    # connections that stay open, by their own end
         self.wire = Wire(self)
         for host in network.hosts:
             self._build(host, rules.get(host.name))
@@ -160,20 +160,20 @@ class Model:
         """Put a machine that is new on the LAN of that name, by its eth0. Raises NetworkError for a name that is taken."""
         self.rewire(self.network.joined(host, lan))
 
-    def open(self, pod: str, address: str, port: int) -> tuple[Trace, int]:
-        """Open a connection that stays open: its handshake, and the number by which `say` knows it."""
+    def open(self, pod: str, address: str, port: int) -> tuple[Trace, tuple[str, int]]:
+        """Open a connection that stays open: its handshake, and its own address and port, by which `say` knows it."""
         packet = Packet("tcp", self.source(pod, address), address, self.port(pod), port, seq=CLIENT_ISN)
         self._ports[pod] = packet.sport + 1             # even when it does not open, as a kernel's program
-        return self._converse(pod, packet, Client(packet.flow, stays=True)), packet.sport
+        return self._converse(pod, packet, Client(packet.flow, stays=True)), (packet.src, packet.sport)
 
-    def say(self, number: int, question: bytes) -> Trace:
+    def say(self, end: tuple[str, int], question: bytes) -> Trace:
         """Ask over a connection that `open` opened; an empty question closes it.
 
         Raises NetworkError where it is open no longer: an answer that does not come ends it, too.
         """
-        if number not in self._kept:
+        if end not in self._kept:
             raise NetworkError("this connection is open no longer")
-        pod, client = self._kept.pop(number)
+        pod, client = self._kept.pop(end)
         client.outcome = ""
         return self._converse(pod, client.next("PA" if question else "FA", question), client)
 
@@ -181,7 +181,7 @@ class Model:
         self.programs[pod].clients[client.flow] = client
         trace = Journey(self, self.stack(pod), packet).run()
         if client.outcome == "answered":
-            self._kept[client.flow.sport] = pod, client
+            self._kept[client.flow.src, client.flow.sport] = pod, client
         else:
             del self.programs[pod].clients[client.flow]
         return trace

@@ -91,6 +91,15 @@ EDITS = {
         "    digest = base64.b32encode(hashlib.sha256(text.encode()).digest()).decode()\n    return "
         "'KUBE-SVC-' + digest[:16]",
     ),
+    "listed": (
+        "answer = {1: [128, 129, 130], 16: [128, 130], 20: [128]}",
+        "answer = {1: [128, 130], 16: [128, 130], 20: [128]}",
+    ),
+    "alive": (
+        "def alive(renewed, now):\n    return list(renewed)\n",
+        "def alive(renewed, now):\n    return [one for one in renewed if now - renewed[one] < 15]\n",
+    ),
+    "taken": ('broken.kubectl("delete pod web")', 'broken.kubectl("delete svc web")'),
     "stale": (
         'broken.run("worker1", "iptables -t nat -I PREROUTING -p udp -d 10.96.0.10 -j DNAT --to-destination '
         '10.244.0.3:53")',

@@ -265,4 +265,51 @@ ANSWERS: dict[tuple[str, str], Answers] = {
             ("iptables -t nat -F KUBE-SERVICES\nconntrack -F", "its destination in the end was"),
         ),
     ),
+    ("09", "listed"): Answers(
+        right=({1: ["10.106.175.128", "10.106.175.130"], 16: (130, 128), 20: {128}},),
+        others=(
+            ({1: [128, 129, 130], 16: [128, 130], 20: [128]}, "Who is stopped takes its own address out"),
+            ({1: [128], 16: [128], 20: [128]}, "0 of 3 moments"),
+            ({1: [128, 130], 16: [128], 20: [128]}, "who has looked since?"),
+            ({1: [128, 130], 16: [128, 130], 20: [128, 130]}, "k8smaster has made a round since"),
+            ({1: [128]}, "A list for each moment"),
+            ("128", "A list for each moment"),
+        ),
+    ),
+    ("09", "alive"): Answers(
+        right=(
+            lambda renewed, now: {one for one in renewed if renewed[one] > now - 15},
+            lambda renewed, now: tuple(one for one, at in renewed.items() if at + 15 >= now),
+        ),
+        others=(
+            (lambda renewed, now: list(renewed), "10.106.175.130 renewed its lease 17.5 seconds before"),
+            (lambda renewed, now: [one for one in renewed if now - renewed[one] < 10], "renewed its lease 10 seconds"),
+            (lambda renewed, now: [one for one in renewed if now - renewed[one] < 25], "the server wrote"),
+            (lambda renewed, now: [max(renewed, key=renewed.get)], "0 of"),
+            (lambda renewed, now: 1 / 0, "raised ZeroDivisionError"),
+            (lambda renewed: [], "raised TypeError"),
+            (lambda renewed, now: 3, "a list of addresses is wanted"),
+            ([128], "A function is wanted"),
+        ),
+    ),
+    ("09", "taken"): Answers(
+        right=(
+            "kubectl delete svc web",
+            "kubectl delete svc web\nkubectl create service clusterip web --tcp=443:8080",
+            "kubectl delete svc --all -n default",
+        ),
+        foreseen=("kubectl delete endpoints web\niptables -t nat -A KUBE-SERVICES -j RETURN",),
+        others=(
+            ("kubectl delete pod web", "has no endpoints"),
+            (
+                "kubectl delete svc web\nkubectl create service clusterip kubernetes --clusterip=10.96.0.1 --tcp=443:6443",
+                "Leave the making to it",
+            ),
+            (
+                "iptables -t nat -I PREROUTING -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination "
+                "10.106.175.128:6443",
+                "still there is no Service kubernetes",
+            ),
+        ),
+    ),
 }
