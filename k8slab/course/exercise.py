@@ -20,10 +20,11 @@ from k8slab.course.probe import Probe, Sent, explain
 from k8slab.errors import CommandError, Told
 from k8slab.iptables import RulesError
 from k8slab.lab import Lab
+from k8slab.magic import program
 
 BLANK = "____"
 # What an answer may run: on the real kernel a command is the real program, and sees the learner's own files.
-PROGRAMS = ("iptables", "conntrack", "sysctl")
+PROGRAMS = ("iptables", "conntrack", "ip", "sysctl")
 # What is tried: probes to be sent, or what is to be said where packets tell nothing.
 Attempt = Callable[[Lab, object], Sequence[Probe] | Outcome]
 Rules = dict[str, tuple[str, ...]]
@@ -138,7 +139,7 @@ def commands(node: str, *probes: Probe) -> Attempt:
         if BLANK in answer:
             raise Unfit(NOT_YET, f"There is still a blank, {BLANK}, in the answer.")
         for number, line in enumerate(_bare(answer).splitlines(), 1):
-            if line.split()[0] not in PROGRAMS:
+            if program(line) not in PROGRAMS:
                 raise Unfit(NOT_YET, f"{node} refuses command {number}, `{line}`: it may be {' or '.join(PROGRAMS)}.")
             try:
                 lab.run(node, line)

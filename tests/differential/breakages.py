@@ -80,8 +80,6 @@ def _reply_as_it_came():
 
 
 def _accept_ends_the_hook():
-    real = Stack._hook
-
     def hook(self, name, skb):
         for party in stacks.HOOKS[name] if self.netfilter.rules else ():
             ended = self.netfilter.ask(party, name, skb)
@@ -90,9 +88,7 @@ def _accept_ends_the_hook():
             if ended.rule is not None and party in ("raw", "mangle", "filter"):
                 return None
         return None
-    assert real
-    real_verdict = Walk._verdict
-    return _both(patch.object(Stack, "_hook", hook), patch.object(Walk, "_verdict", real_verdict))
+    return patch.object(Stack, "_hook", hook)
 
 
 def _entry_at_once():
@@ -125,11 +121,17 @@ def _source_never_checked():
     return patch.object(HostRoutes, "bad_source", lambda *_: "")
 
 
-BREAKAGES: dict[str, Callable] = {
-    "nat is asked for every packet": _nat_by_every_packet, "the mark stays on the wire": _mark_on_the_wire,
-    "a goto comes back": _goto_returns, "RETURN accepts": _return_accepts, "policies accept": _policy_ignored,
-    "replies are not rewritten": _reply_as_it_came, "ACCEPT ends the whole hook": _accept_ends_the_hook,
-    "an entry is confirmed as it is made": _entry_at_once,
-    "a second packet makes a connection ESTABLISHED": _established_by_the_second_packet,
-    "REJECT is silent": _reject_in_silence, "no source is ever checked": _source_never_checked,
+# What is broken → how, and the first network of the tests' seed whose cases show it.
+BREAKAGES: dict[str, tuple[Callable, int]] = {
+    "nat is asked for every packet": (_nat_by_every_packet, 0),
+    "the mark stays on the wire": (_mark_on_the_wire, 22),
+    "a goto comes back": (_goto_returns, 2),
+    "RETURN accepts": (_return_accepts, 0),
+    "policies accept": (_policy_ignored, 0),
+    "replies are not rewritten": (_reply_as_it_came, 0),
+    "ACCEPT ends the whole hook": (_accept_ends_the_hook, 0),
+    "an entry is confirmed as it is made": (_entry_at_once, 0),
+    "a second packet makes a connection ESTABLISHED": (_established_by_the_second_packet, 1),
+    "REJECT is silent": (_reject_in_silence, 1),
+    "no source is ever checked": (_source_never_checked, 4),
 }

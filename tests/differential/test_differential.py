@@ -14,13 +14,16 @@ SEED = 2026
 
 @pytest.mark.parametrize("part", range(4))
 def test_the_model_takes_the_kernels_steps(part):
-    numbers = range(part * 3 * PER_NETWORK, (part + 1) * 3 * PER_NETWORK)
+    numbers = range(part * 2 * PER_NETWORK, (part + 1) * 2 * PER_NETWORK)
     for found in some(SEED, numbers):
         assert found.differences == [] and found.refused == 0
 
 
 @pytest.mark.parametrize("name", BREAKAGES)
 def test_a_broken_model_is_seen(name):
-    with BREAKAGES[name]():
-        seen = next((found for found in some(SEED, range(24 * PER_NETWORK), small=False) if found.differences), None)
-    assert seen is not None
+    broken, network = BREAKAGES[name]
+    first = range(network * PER_NETWORK, (network + 1) * PER_NETWORK)
+    with broken():
+        # Where another generator of cases has moved it, it is looked for in all of them.
+        found = (one for numbers in (first, range(80 * PER_NETWORK)) for one in some(SEED, numbers, small=False))
+        assert any(one.differences for one in found)
