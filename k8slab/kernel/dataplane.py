@@ -314,7 +314,7 @@ class Kernel:
         seen = Seen(sorted((one for one in heard if isinstance(one, Wire) and (one.host, one.interface) not in ports),
                            key=lambda wire: wire.time),
                     self._hits(heard), [one for one in heard if isinstance(one, Change)],
-                    said["before"][0])
+                    said["before"][0], self.backend)
         self.seen = seen
         if said["missed"][0]:
             raise KernelError(f"the kernel reported more of {', '.join(said['missed'][0])} than could be read; try again")

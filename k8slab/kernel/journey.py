@@ -28,7 +28,7 @@ from k8slab.stack import says
 from k8slab.stack.heard import SPOKEN, heard
 from k8slab.stack.routing import HostRoutes
 from k8slab.stack.skb import Journal, Skb
-from k8slab.stack.stack import VERDICT, Fate, Stack
+from k8slab.stack.stack import HOOKS, LEGACY_HOOKS, VERDICT, Fate, Stack
 from k8slab.trace import OBSERVABLE, Step, Trace
 
 HOST_UNREACHABLE = 1
@@ -37,12 +37,16 @@ NOT_SEEN = "it was not seen to leave on {oif}, and no report says why"
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was seen of a journey: captures, reports of rules, conntrack events; the entries of each node before it."""
+    """What was seen of a journey: captures, reports of rules, conntrack events; the entries of each node before it.
+
+    `backend`: "nft" or "legacy", whose tables stand in another order.
+    """
 
     wires: list[Wire]
     hits: list[Hit]
     changes: list[Change]
     before: Mapping[str, list[Entry]] = field(default_factory=dict)
+    backend: str = "nft"
 
 
 @dataclass(slots=True)
@@ -170,7 +174,7 @@ class Telling:
             table = Table(seen.before.get(host.name, ()), [c for c in seen.changes if c.host == host.name])
             netfilter = Replay(host.name, rules.get(host.name), routes, table, self.draws)
             stack = Stack(host.name, routes, netfilter, lambda: 0.0, forwards=bool(host.sysctl("ip_forward")))
-            stack.journal = self.journal
+            stack.journal, stack.hooks = self.journal, LEGACY_HOOKS if seen.backend == "legacy" else HOOKS
             self.stacks[host.name] = stack
 
     def tell(self, stay: Stay) -> None:
