@@ -233,7 +233,7 @@ class Kernel(Programs):
         rules = {name: self.rules(name) for name in self._watched}
         hits = legacy.hits(heard, self.backend, rules)
         self.seen = seen = Seen(in_order(self.network, heard), hits, [one for one in heard if isinstance(one, Change)],
-                                said["before"][0])
+                                said["before"][0], self.backend)
         if lost := ", ".join(said["missed"][0]):
             raise KernelError(f"the kernel reported more of {lost} than could be read; try again")
         entries = tuple((host.name, one) for host in self.network.hosts for one in said["after"][0].get(host.name, ()))

@@ -26,7 +26,7 @@ from k8slab.stack import says
 from k8slab.stack.heard import SPOKEN, heard
 from k8slab.stack.routing import HostRoutes
 from k8slab.stack.skb import Journal, Skb
-from k8slab.stack.stack import VERDICT, Fate, Stack
+from k8slab.stack.stack import HOOKS, LEGACY_HOOKS, VERDICT, Fate, Stack
 from k8slab.trace import OBSERVABLE, Step, Trace
 
 HOST_UNREACHABLE = 1
@@ -49,7 +49,7 @@ class Telling:
             table = Table(seen.before.get(host.name, ()), [c for c in seen.changes if c.host == host.name])
             netfilter = Replay(host.name, rules.get(host.name), routes, table, self.draws)
             stack = Stack(host.name, routes, netfilter, lambda: 0.0, forwards=bool(host.sysctl("ip_forward")))
-            stack.journal = self.journal
+            stack.journal, stack.hooks = self.journal, LEGACY_HOOKS if seen.backend == "legacy" else HOOKS
             self.stacks[host.name] = stack
 
     def tell(self, stay: Stay) -> None:

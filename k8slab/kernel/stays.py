@@ -22,12 +22,16 @@ from k8slab.packet import Flow
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was seen of a journey: captures, reports of rules, conntrack events; the entries of each node before it."""
+    """What was seen of a journey: captures, reports of rules, conntrack events; the entries of each node before it.
+
+    `backend`: "nft" or "legacy", whose tables stand in another order.
+    """
 
     wires: list[Wire]
     hits: list[Hit]
     changes: list[Change]
     before: Mapping[str, list[Entry]] = field(default_factory=dict)
+    backend: str = "nft"
 
 
 @dataclass(slots=True)

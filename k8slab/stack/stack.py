@@ -11,8 +11,8 @@ Theory of operation
 At each hook (in capitals) netfilter shows the packet to several parties, in the order of their priorities
 (nf_ip_hook_priorities in netfilter_ipv4.h): raw (-300), conntrack (-200), mangle (-150), nat for destinations
 (-100), filter (0), nat for sources (100), security (150), conntrack's confirmation (last). security is at 50 in
-iptables-legacy and at 150 in iptables-nft, so that at INPUT nat comes first there. A host without rules has no netfilter at all, no hooks and no conntrack entries: that is a Pod's own
-namespace.
+iptables-legacy and at 150 in iptables-nft, so that at INPUT nat comes first there (LEGACY_HOOKS). A host without
+rules has no netfilter at all, no hooks and no conntrack entries: that is a Pod's own namespace.
 
 What is left out: fragments, IP options, routing by mark, transparent sockets, ICMP redirects (the
 lab switches them off), and what becomes of a masqueraded connection whose route moves to
@@ -39,6 +39,7 @@ HOOKS = {
     "OUTPUT": ("raw", "conntrack", "mangle", "nat", "filter", "security"),
     "POSTROUTING": ("mangle", "nat", "confirm"),
 }
+LEGACY_HOOKS = HOOKS | {"INPUT": ("mangle", "filter", "security", "nat", "confirm")}
 # What a packet's fate on its last host makes of the journey.
 VERDICT = {"deliver": "DELIVERED", "drop": "DROPPED", "reject": "REJECTED", "error": "REJECTED",
            "unknown": "UNKNOWN", "transmit": "FORWARDED"}
@@ -86,7 +87,7 @@ class Stack:
     def __init__(self, name: str, routes: Routes, netfilter: Netfilter, clock: Callable[[], float], *,
                  forwards: bool = True) -> None:
         self.name, self.routes, self.netfilter, self.clock, self.forwards = name, routes, netfilter, clock, forwards
-        self.journal = Journal()
+        self.journal, self.hooks = Journal(), HOOKS
         netfilter.note = self.note
 
     def note(self, kind: str, skb: Skb, why: str, **where: object) -> None:
@@ -188,7 +189,7 @@ class Stack:
 
     def _hook(self, hook: str, skb: Skb) -> Fate | None:
         """Let every party at the hook see the packet; a Fate when it ends there."""
-        for party in HOOKS[hook] if self.netfilter.rules else ():
+        for party in self.hooks[hook] if self.netfilter.rules else ():
             before = skb.packet.dst
             ended = self.netfilter.ask(party, hook, skb)
             if ended.verdict != "ACCEPT":

@@ -13,7 +13,8 @@ from k8slab.kernel.dataplane import Kernel
 from k8slab.model.dataplane import Model
 from k8slab.trace import Trace, compare
 from tests.iptables.real import why_no_legacy
-from tests.kernel.journeys import JOURNEYS, network, rules
+from tests.kernel.journeys import JOURNEYS, WORKER, network, rules
+from tests.model.labs import TRACKED
 
 pytestmark = pytest.mark.kernel
 
@@ -76,6 +77,19 @@ def test_looking_moves_no_counter(backend):
         lab.connect("client", "10.96.0.9", 1, proto="udp")
         lab.connect("client", "10.96.0.9", 2, proto="udp")
         assert "[2:80] -A PREROUTING" in lab.run("worker1", "iptables-save -c -t nat")
+
+
+@pytest.mark.parametrize(("backend", "order"), [("nft", ["nat", "security"]), ("legacy", ["security", "nat"])])
+def test_at_input_legacy_asks_security_first(backend, order):
+    """NF_IP_PRI_SECURITY is 50 and nat's 100; iptables-nft gives security 150."""
+    if backend == "legacy" and (why := why_no_legacy()):
+        pytest.skip(f"no iptables-legacy here: {why}")
+    own = "".join(f"*{table}\n-A INPUT -p icmp -m comment --comment seen\nCOMMIT\n" for table in ("nat", "security"))
+    own += f"*nat\n{TRACKED}\nCOMMIT\n"
+    with Kernel(network(), {"worker1": own}, backend=backend) as lab:
+        trace = lab.ping("client", WORKER)
+    assert trace.verdict == "DELIVERED" and trace.reply
+    assert [step.table for step in trace.steps if step.kind == "RULE" and step.hook == "INPUT"] == order
 
 
 def test_which_iptables_is_here_is_asked_once():
