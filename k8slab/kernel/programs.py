@@ -49,7 +49,7 @@ class Server:
 
     def close(self) -> None:
         """Listen no longer."""
-        self.end(kept=True)
+        self.end()
         self.ears.unregister(self.door)
         self.door.close()
 
