@@ -104,7 +104,7 @@ UNIT = Content(
             FIRST,
             commands("worker1", POD, OTHER_POD, OTHER_PORT),
             hints=(
-                "The table that may change addresses is the one that the last unit named.",
+                "The table that may change addresses is the one that unit 01 named.",
                 "`-d` and `--dport` say what the packet has now; `--to-destination` what it gets.",
                 "The API server listens at 10.106.175.128:6443.",
             ),
