@@ -85,12 +85,12 @@ UNIT = Content(
     predictions=(
         Prediction(
             "selector",
-            "A Service finds its Pods by labels. Which selector has the Service `kubernetes`?",
+            "A Service finds its Pods by labels. Which selector does the Service `kubernetes` have?",
             ("component=kube-apiserver", "component=apiserver,provider=kubernetes", "<none>"),
         ),
         Prediction(
             "mirror",
-            "You delete the Pod kube-apiserver-k8smaster. How many endpoints has the Service right after?",
+            "You delete the Pod kube-apiserver-k8smaster. How many endpoints does the Service have right after?",
             ("0", "1"),
         ),
         Prediction(
