@@ -23,7 +23,8 @@ OWN = "its own controllers"
 ORDER = ("kubectl", "kubelet", "kube-proxy", "kube-controller-manager", "kube-scheduler")
 LIMIT = 60                # rows of a table
 # Units of the picture.
-EDGE, ROW, GAP, HEAD, PAD = 12, 52, 180, 44, 14
+EDGE, ROW, GAP, HEAD, PAD = 12, 52, 130, 44, 14
+ETCD_GAP, ETCD_WIDTH = 96, 64
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -72,16 +73,18 @@ class WhoAsks:
         """The same as shapes: clients on the left, API servers in the middle, etcd on the right."""
         rows = [(one, *(sum(count for (client, _), count in found.items() if client == one)
                         for found in (self.asked, self.told))) for one in self.clients]
-        height = max(HEAD + ROW * (len(rows) + len(self.pods)) + EDGE, HEAD + 30 * len(self.servers) + 2 * ROW)
+        height = max(HEAD + ROW * (len(rows) + len(self.pods)) + EDGE, HEAD + 20 * len(self.servers) + 2 * ROW)
         left = width_of("name", *(one for one, *_ in rows), *(f"Pod {pod}" for pod in self.pods)) + 2 * PAD
-        middle, inner = EDGE + left + GAP, width_of("name", *self.servers) + 2 * PAD
-        right = middle + inner + 130
-        width = right + 80 + EDGE
+        nodes = [name.removeprefix(SERVER) for name in self.servers]
+        middle, inner = EDGE + left + GAP, width_of("name", SERVER, *nodes) + 2 * PAD
+        right = middle + inner + ETCD_GAP
+        width = right + ETCD_WIDTH + EDGE
         shapes: list[Shape] = [Words(EDGE, 22, self.about, "dim"),
                                Box(middle, HEAD - 8, inner, height - HEAD, "lit"),
-                               Box(right, HEAD - 8, 80, height - HEAD, "outer"),
-                               Words(right + PAD, HEAD + 14, ETCD, "name")]
-        shapes += [Words(middle + PAD, HEAD + 14 + 30 * at, name, "name") for at, name in enumerate(self.servers)]
+                               Box(right, HEAD - 8, ETCD_WIDTH, height - HEAD, "outer"),
+                               Words(right + PAD, HEAD + 14, ETCD, "name"),
+                               Words(middle + PAD, HEAD + 14, SERVER.rstrip("-"), "name")]
+        shapes += [Words(middle + PAD, HEAD + 36 + 20 * at, f"on {name}") for at, name in enumerate(nodes)]
         y = HEAD + 4
         for name, asked, told in rows:
             shapes += _row(name, y, left, middle, _plural(asked, "request"), told and _plural(told, "watch event"))

@@ -11,10 +11,12 @@ from k8slab.show.plots import lookups, spread
 from k8slab.show.static import page
 from k8slab.show.tables import endpoints_table, entries_table, packets_table, rules_table
 from k8slab.show.timeline import Connection, timeline
+from k8slab.show.whoasks import requests_table, who_asks
 lab = Lab('model', seed=1)
 journey = lab.send(Packet('tcp', '10.244.1.5', '10.96.0.1', 50000, 443), 'client')
 rules = lab.run('worker1', 'iptables-save')
-many = kube_proxy_rules('03-many-endpoints.iptables-save')"""
+many = kube_proxy_rules('03-many-endpoints.iptables-save')
+log = Lab('model', cluster=True).cluster.log"""
 
 # The second stepper's journey ends in a DROP.
 THINGS = {
@@ -33,9 +35,11 @@ THINGS = {
     "endpoints": "endpoints_table(many, 'shop/web')",
     "entries": "entries_table(Lab('model').connect('client', '10.96.0.1', 443).entries)",
     "packets": "packets_table(journey)",
+    "who-asks": "who_asks(log, pods=['client'])",
+    "requests": "requests_table(log.between(12), 12)",
     "spread": "spread({'10.244.1.7:8080': 31, '10.244.2.8:8080': 19})",
     "lookups": "lookups({10: {'list': 12, 'map': 1}, 100: {'list': 102, 'map': 1}, 1000: {'list': 1002, 'map': 1}})",
     "timeline": "timeline([(0.66, 'the Service is deleted'), (9.39, 'it is there again, with a new uid')],\n"
                 "         [Connection('client', 0, 12), Connection('curl', 1, 2, broken=True, why='timed out')])",
 }
-PICTURES = sum(name.split("-")[0] in ("network", "chain", "spread", "lookups", "timeline") for name in THINGS)
+PICTURES = sum(name.split("-")[0] in ("network", "chain", "who", "spread", "lookups", "timeline") for name in THINGS)

@@ -13,6 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 from k8slab.course.catalogue import UNITS
 from k8slab.course.exercise import Exercise
+from k8slab.course.units.unit02 import filled
 from tests.browser.conftest import NOTEBOOKS
 from tests.browser.lab import (
     Server,
@@ -48,6 +49,14 @@ EDITS = {
         'answer = ROUTED.format(pod="green", n=4)',
         'from k8slab.course.units.labs import ROUTED\n'
         'answer = ROUTED.format(pod="green", n=4).replace("10.244.1.", "10.244.0.")',
+    ),
+    "door": (
+        f'answer = """{filled("door", "https", "443", "10.106.175.128")}"""',
+        f'answer = """{filled("door", "https", "6443", "10.106.175.128")}"""',
+    ),
+    "local": (
+        'broken.run("worker1", "iptables -F KUBE-SERVICES")',
+        'broken.kubectl("delete svc kubernetes")',
     ),
     "first": (
         'answer = "iptables -t nat -A OUTPUT -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination '

@@ -21,7 +21,7 @@ def graded(exercise: Exercise, answer: object) -> Outcome:
         header = {name: answer[name] for name in ("src", "dst", "ttl") if name in answer}
         answer = IP(**header) / TCP(**{name: value for name, value in answer.items() if name not in header})
     elif exercise.blank is None and isinstance(answer, str) and exercise.key in (
-        "mend", "stale", "hairpin", "dead", "two-faults", "taken"
+        "mend", "stale", "hairpin", "dead", "two-faults", "taken", "local"
     ):
         lab = exercise.make()
         for line in answer.splitlines():

@@ -185,3 +185,20 @@ def two_faults() -> Lab:
     lab.run("worker1", "ip -n red route del default")
     lab.run("worker1", "ip route del 10.244.1.3")
     return lab
+
+
+def with_cluster() -> Lab:
+    """The cluster's control plane and its network, as kubeadm leaves them.
+
+    >>> with_cluster().dial("client", "10.96.0.1", 443)
+    'answered by 10.106.175.128:6443'
+    """
+    return Lab(cluster=True)
+
+
+def local_only() -> Lab:
+    """The same, after somebody has told the Service `kubernetes` to use endpoints of the caller's own node alone."""
+    lab = with_cluster()
+    lab.kubectl("""patch svc kubernetes -p '{"spec": {"internalTrafficPolicy": "Local"}}'""")
+    lab.advance(2)
+    return lab
