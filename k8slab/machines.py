@@ -116,7 +116,7 @@ class Machines:
         An entry of TCP stays, whatever becomes of its endpoint (pkg/proxy/conntrack, cleanup.go).
         """
         services = {(one.cluster_ip, one.port): {(end.address, end.port) for end in objects.endpoints.get(one.key, ())
-                                                 if end.serving} for one in objects.ports if one.protocol == "UDP"}
+                                                 if end.serving} for one in objects.ports if one.protocol == "udp"}
         for entry in self.dataplane.entries(node) if services else ():
             asked, ends = entry.original, services.get((entry.original.dst, entry.original.dport))
             if asked.proto == "udp" and ends is not None and (entry.reply.src, entry.reply.sport) not in ends:

@@ -60,6 +60,7 @@ class Cluster:
         self.store = Store(self.clock)
         self.shared = Shared(self.clock, self.store, self.log, Random(seed), service_cidr, reconciler, api_servers)
         self._files: dict[str, str] = {}
+        self._key = Random(f"service accounts {seed}").randbytes(32)     # by which tokens are signed
         self.api_servers: dict[str, ApiServer] = {}
         if reconciler not in TYPES:
             raise ClusterError(f"there is no reconciler {reconciler!r}; there are {', '.join(TYPES)}")
@@ -245,6 +246,12 @@ class Cluster:
     def environment(self, pod: str, namespace: str = "default") -> dict[str, str]:
         """What kubelet would write into the environment of a Pod that starts now."""
         return kubelet.environment(self.pod(pod, namespace), self._client.list(SERVICE)[0])
+
+    def account_files(self, pod: str, namespace: str = "default") -> dict[str, str]:
+        """The files of its service account that a Pod finds, by path; the token is signed at this moment."""
+        found, issuer = self.pod(pod, namespace), f"https://kubernetes.default.svc.{dns.DOMAIN}"
+        now = int(self.clock.epoch.timestamp() + self.clock.now)
+        return kubelet.account_files(found, self.authority.pem, kubelet.token(found, issuer, self._key, now))
 
     def dns_answer(self, name: str, kind: str = "A") -> tuple[dns.Record, ...] | None:
         """What kube-dns knows of a full name: records, or None where there is no such name."""

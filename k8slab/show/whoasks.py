@@ -23,7 +23,7 @@ OWN = "its own controllers"
 ORDER = ("kubectl", "kubelet", "kube-proxy", "kube-controller-manager", "kube-scheduler")
 LIMIT = 60                # rows of a table
 # Units of the picture.
-EDGE, ROW, GAP, HEAD, PAD = 12, 46, 170, 44, 14
+EDGE, ROW, GAP, HEAD, PAD = 12, 52, 180, 44, 14
 
 
 @dataclass(frozen=True, slots=True, repr=False)

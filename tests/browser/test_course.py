@@ -13,6 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 from k8slab.course.catalogue import UNITS
 from k8slab.course.exercise import Exercise
+from k8slab.course.units.unit02 import filled
 from tests.browser.conftest import NOTEBOOKS
 from tests.browser.lab import (
     Server,
@@ -38,6 +39,14 @@ EDITS = {
     "cut": (
         'answer = "iptables -A FORWARD -d 10.96.0.1 -j DROP"',
         'answer = "iptables -t nat -F KUBE-SVC-NPX46M4PTMTKRN6Y"',
+    ),
+    "door": (
+        f'answer = """{filled("door", "https", "443", "10.106.175.128")}"""',
+        f'answer = """{filled("door", "https", "6443", "10.106.175.128")}"""',
+    ),
+    "local": (
+        'broken.run("worker1", "iptables -F KUBE-SERVICES")',
+        'broken.kubectl("delete svc kubernetes")',
     ),
     "first": (
         'answer = "iptables -t nat -A OUTPUT -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination '

@@ -12,6 +12,7 @@ from fractions import Fraction
 
 from k8slab.course.units.labs import TRANSLATE
 from k8slab.course.units.unit01 import STATIONS as OUTWARD
+from k8slab.course.units.unit02 import filled
 from k8slab.course.units.unit05 import STATIONS as HOMEWARD
 from k8slab.course.units.unit06 import STATIONS as TO_DNS
 from k8slab.kubeproxy.names import service_chain
@@ -186,6 +187,31 @@ ANSWERS: dict[tuple[str, str], Answers] = {
         others=(
             ("iptables -t nat -F KUBE-SERVICES", "blackhole 10.96.0.0/16"),
             ("iptables -I FORWARD -d 10.244.1.7 -j DROP", "-j DROP"),
+        ),
+    ),
+    ("02", "door"): Answers(
+        right=(filled("door", "https", "6443", "10.106.175.128").replace("door-1", "any-name"),),
+        foreseen=(
+            filled("door", "http", "6443", "10.106.175.128"),
+            filled("door", "https", "443", "10.96.0.1"),
+            filled("door", "https", "443", "10.106.175.128"),
+        ),
+        others=(
+            (filled("door", "https", "6443", "10.106.175.9"), "nobody on eth0 answers the ARP question"),
+            (filled("door", "https", "6443", "apiserver"), "must be a valid IPv4 address"),
+            (filled("door", "https", "6443"), "still a blank"),
+            ("kind: [", "kubectl refuses it: error: error parsing STDIN"),
+            (["door"], "A text for kubectl apply is wanted"),
+        ),
+    ),
+    ("02", "local"): Answers(
+        right=(
+            "kubectl delete svc kubernetes -n default",
+            """kubectl patch svc kubernetes --type merge -p '{"spec": {"internalTrafficPolicy": null}}'""",
+        ),
+        others=(
+            ("iptables -F KUBE-SERVICES", "blackhole 10.96.0.0/16"),
+            ("kubectl delete svc kubernetes\niptables -I FORWARD -p tcp -j DROP", "-j DROP"),
         ),
     ),
     ("08", "fair"): Answers(

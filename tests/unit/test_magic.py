@@ -59,7 +59,7 @@ def test_the_variable_lab_comes_before_the_newest(cell):
 def test_load_ext_makes_it_known():
     shell = InteractiveShell.instance()
     shell.run_line_magic("load_ext", "k8slab")
-    assert {"on"} <= set(shell.magics_manager.magics["cell"]) & set(shell.magics_manager.magics["line"])
+    assert {"on", "kubectl"} <= set(shell.magics_manager.magics["cell"]) & set(shell.magics_manager.magics["line"])
     InteractiveShell.clear_instance()
 
 
@@ -84,3 +84,14 @@ def test_what_may_not_differ_is_not_masked():
     assert masked("ip link", text) == text
     assert masked("iptables-save", "time=1 ms") == "time=1 ms"
     assert "02:0a:f4" in on(Lab("model"), "client", "ip link")
+
+
+def test_kubectl_in_a_cell_prints_what_it_prints_and_braces_are_jsonpaths(cell):
+    cell("lab = Lab('model', cluster=True)")
+    assert cell("%kubectl get svc kubernetes -o jsonpath='{.spec.clusterIP}:{.spec.ports[0].port}'") == "10.96.0.1:443"
+    assert cell("%kubectl get pods -n kube-system -o wide | grep apiser").startswith("kube-apiserver-k8smaster   1/1 ")
+    assert cell("%%kubectl apply -f -\n{kind: Namespace, apiVersion: v1, metadata: {name: shop}}") == (
+        "namespace/shop created\n")
+    assert cell("%kubectl get svc nosuch | grep x") == 'Error from server (NotFound): services "nosuch" not found\n'
+    assert cell("%kubectl get cm kube-root-ca.crt -o yaml | grep -c …") == "0\n"
+    assert "BEGIN CERTIFICATE-----\n    …\n" in cell("%kubectl get cm kube-root-ca.crt -o yaml")

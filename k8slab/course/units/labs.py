@@ -136,3 +136,20 @@ def three_servers(*, dead: str = "", **spec: object) -> Lab:
     nodes = NODES | {f"k8smaster{n}": address for n, address in zip((2, 3), MASTERS[1:]) if address != dead}
     rules = rules_of_objects(*service(*KUBERNETES, *MASTERS, **spec))
     return Lab(rules=rules, network=cluster_network(nodes), seed=8)
+
+
+def with_cluster() -> Lab:
+    """The cluster's control plane and its network, as kubeadm leaves them.
+
+    >>> with_cluster().dial("client", "10.96.0.1", 443)
+    'answered by 10.106.175.128:6443'
+    """
+    return Lab(cluster=True)
+
+
+def local_only() -> Lab:
+    """The same, after somebody has told the Service `kubernetes` to use endpoints of the caller's own node alone."""
+    lab = with_cluster()
+    lab.kubectl("""patch svc kubernetes -p '{"spec": {"internalTrafficPolicy": "Local"}}'""")
+    lab.advance(2)
+    return lab
