@@ -295,7 +295,7 @@ ANSWERS: dict[tuple[str, str], Answers] = {
         right=({1: ["10.106.175.128", "10.106.175.130"], 16: (130, 128), 20: {128}},),
         others=(
             ({1: [128, 129, 130], 16: [128, 130], 20: [128]}, "Who is stopped takes its own address out"),
-            ({1: [128], 16: [128], 20: [128]}, "0 of 3 moments"),
+            ({1: [128], 16: [128], 20: [128]}, "1 of 3 moments"),
             ({1: [128, 130], 16: [128], 20: [128]}, "who has looked since?"),
             ({1: [128, 130], 16: [128, 130], 20: [128, 130]}, "k8smaster has made a round since"),
             ({1: [128]}, "A list for each moment"),
@@ -311,7 +311,7 @@ ANSWERS: dict[tuple[str, str], Answers] = {
             (lambda renewed, now: list(renewed), "10.106.175.130 renewed its lease 17.5 seconds before"),
             (lambda renewed, now: [one for one in renewed if now - renewed[one] < 10], "renewed its lease 10 seconds"),
             (lambda renewed, now: [one for one in renewed if now - renewed[one] < 25], "the server wrote"),
-            (lambda renewed, now: [max(renewed, key=renewed.get)], "0 of"),
+            (lambda renewed, now: [max(renewed, key=renewed.get)], "0 of 22 rounds"),
             (lambda renewed, now: 1 / 0, "raised ZeroDivisionError"),
             (lambda renewed: [], "raised TypeError"),
             (lambda renewed, now: 3, "a list of addresses is wanted"),

@@ -11,6 +11,8 @@ from tests.course.answers import ANSWERS
 
 EXERCISES = {(number, exercise.key): exercise for number, content in UNITS.items() for exercise in content.exercises}
 exercises = pytest.mark.parametrize("place", EXERCISES, ids="-".join)
+# Exercises whose answer is a lab, repaired: here its commands stand for it.
+LABS = ("mend", "stale", "hairpin", "dead", "two-faults", "taken", "local")
 
 
 def graded(exercise: Exercise, answer: object) -> Outcome:
@@ -20,9 +22,7 @@ def graded(exercise: Exercise, answer: object) -> Outcome:
 
         header = {name: answer[name] for name in ("src", "dst", "ttl") if name in answer}
         answer = IP(**header) / TCP(**{name: value for name, value in answer.items() if name not in header})
-    elif exercise.blank is None and isinstance(answer, str) and exercise.key in (
-        "mend", "stale", "hairpin", "dead", "two-faults", "taken", "local"
-    ):
+    elif exercise.blank is None and isinstance(answer, str) and exercise.key in LABS:
         lab = exercise.make()
         for line in answer.splitlines():
             if line.startswith("serve "):

@@ -26,27 +26,27 @@ ALIVE = (
 )
 
 
-def foretold(lab: Lab, answer: object) -> Sequence[Probe]:
+def foretold(lab: Lab, answer: object) -> Outcome:
     """The answer is a list for each of three moments after k8smaster2 was stopped and k8smaster3 crashed."""
     if not isinstance(answer, dict) or set(answer) != set(MOMENTS) or not all(
         isinstance(one, (list, tuple, set)) for one in answer.values()
     ):
         raise Unfit(CANNOT_CHECK, "A list for each moment is wanted, as in {1: [128], 16: [128], 20: [128]}.")
-    cluster, since = lab.cluster, 0
+    cluster, since, wrong = lab.cluster, 0, []
     cluster.api_servers["k8smaster2"].stop()
     cluster.api_servers["k8smaster3"].crash()
-    for number, moment in enumerate(MOMENTS):
+    for moment in MOMENTS:
         lab.advance(moment - since)
         since, found = moment, listed(cluster)
         said = sorted({str(one).rpartition(".")[2] for one in answer[moment]})
         if said != sorted(one.rpartition(".")[2] for one in found):
-            raise Unfit(
-                NOT_YET,
-                f"{number} of {len(MOMENTS)} moments are right.",
-                f"After {moment} seconds you expect {', '.join(said) or 'nobody'}; the slice says {', '.join(found)}.",
-                WHY[moment],
-            )
-    return (ASK,)
+            after = f"After {moment} second{'s' * (moment != 1)}"
+            wrong.append((f"{after} you expect {', '.join(said) or 'nobody'}; the slice says {', '.join(found)}.",
+                          WHY[moment]))
+    right = len(MOMENTS) - len(wrong)
+    if wrong:
+        raise Unfit(NOT_YET, f"{right} of {len(MOMENTS)} moments are right.", *wrong[0])
+    return Outcome(RIGHT, "The slice says the same at all three moments.")
 
 
 WHY = {
@@ -60,24 +60,32 @@ def judged(_: Lab, answer: object) -> Outcome:
     """The answer is a function, which is asked what the servers of a cluster wrote in each of their rounds."""
     if not callable(answer):
         raise Unfit(CANNOT_CHECK, "A function is wanted, with two arguments.")
-    cases = rounds()
-    for number, (renewed, now, wrote) in enumerate(cases):
-        call = f"alive({renewed}, {now})"
-        try:
-            said = answer(dict(renewed), now)
-        except Exception as error:  # noqa: BLE001 - the learner's own code may raise anything
-            raise Unfit(NOT_YET, f"{call} raised {type(error).__name__}: {error}") from None
-        if said is None or said is Ellipsis:
-            raise Unfit(NOT_ATTEMPTED, ALIVE)
-        if not isinstance(said, (list, tuple, set)):
-            raise Unfit(NOT_YET, f"{call} gave {said!r}; a list of addresses is wanted.")
+    cases, wrong = rounds(), []
+    for renewed, now, wrote in cases:
+        said = _said(answer, renewed, now)
         if sorted(map(str, said)) != sorted(wrote):
-            told = f"{call} gave {sorted(map(str, said))}; in that round the server wrote {wrote}."
-            raise Unfit(NOT_YET, f"{number} of {len(cases)} rounds are right.", told, *_too_many(said, wrote, renewed, now))
+            told = f"alive({renewed}, {now}) gave {sorted(map(str, said))}; in that round the server wrote {wrote}."
+            wrong.append((told, *_differ(said, wrote, renewed, now)))
+    if wrong:
+        raise Unfit(NOT_YET, f"{len(cases) - len(wrong)} of {len(cases)} rounds are right.", *wrong[0])
     return Outcome(RIGHT, f"Yours says what the servers wrote in all of {len(cases)} rounds.")
 
 
-def _too_many(said: Sequence[str], wrote: Sequence[str], renewed: dict[str, float], now: float) -> list[str]:
+def _said(answer: Callable, renewed: dict[str, float], now: float) -> Sequence[str]:
+    """What the learner's function gives; raises Unfit where that is no list."""
+    call = f"alive({renewed}, {now})"
+    try:
+        said = answer(dict(renewed), now)
+    except Exception as error:  # noqa: BLE001 - the learner's own code may raise anything
+        raise Unfit(NOT_YET, f"{call} raised {type(error).__name__}: {error}") from None
+    if said is None or said is Ellipsis:
+        raise Unfit(NOT_ATTEMPTED, ALIVE)
+    if not isinstance(said, (list, tuple, set)):
+        raise Unfit(NOT_YET, f"{call} gave {said!r}; a list of addresses is wanted.")
+    return said
+
+
+def _differ(said: Sequence[str], wrote: Sequence[str], renewed: dict[str, float], now: float) -> list[str]:
     return [f"{one} renewed its lease {now - renewed[one]:g} seconds before." for one in renewed
             if (one in said) != (one in wrote)]
 
