@@ -94,7 +94,8 @@ ANSWERS: dict[tuple[str, str], Answers] = {
         right=(
             GREEN.replace("veth-green", "vg").replace("10.244.0.4/32", "10.244.0.4/24"),
             "ip netns add green\nip link add vg type veth peer name eth0 netns green\nip link set vg up\n"
-            "ip route add 10.244.0.4 dev vg\nip -n green address add 10.244.0.4 dev eth0\nip -n green link set eth0 up\n"
+            "ip route add 10.244.0.4 dev vg\nip -n green address add 10.244.0.4 dev eth0\n"
+            "ip -n green link set eth0 up\n"
             "ip address add 169.254.1.1/32 dev vg\nip -n green route add 169.254.1.1 dev eth0\n"
             "ip -n green route add default via 169.254.1.1",
         ),
@@ -106,6 +107,7 @@ ANSWERS: dict[tuple[str, str], Answers] = {
         others=(
             (without(GREEN, "green link set eth0 up"), "refuses command"),
             (GREEN.replace("green", "black"), "there is no host green"),
+            ("ip netns add green\nip netns exec green touch here", "refuses command 2"),
             (GREEN.replace("10.244.0.4", "10.244.0.5"), "10.244.0.4:8080"),
             (f"{GREEN}\nsysctl -w net.ipv4.ip_forward=0", "ip_forward is 0"),
         ),

@@ -75,8 +75,8 @@ UNIT = Content(
     exercises=(
         Exercise(
             "two-faults",
-            "Pod red hears “Network is unreachable” from all but its gateway, and Pod blue hears nothing from anybody. "
-            "Mend both.",
+            "Pod red hears “Network is unreachable” from all but its gateway, and Pod blue hears nothing from "
+            "anybody: mend both.",
             None,
             mended(*PAIRS),
             hints=(
@@ -87,8 +87,8 @@ UNIT = Content(
             ),
             solution='broken.run("worker1", "ip -n red route add default via 10.244.1.1")\n'
             'broken.run("worker1", "ip route add 10.244.1.3 dev veth-blue")',
-            why="red had no default route, so that no packet was made. blue's packets left, and the answers came as far "
-            "as worker1, which had no route to blue and sent them where it sends all that it does not know: to the "
+            why="red had no default route, so that no packet was made. blue's packets left, and the answers came as "
+            "far as worker1, which had no route to blue and sent them where it sends all that it does not know: to the "
             "router, which drops them.",
             faults=(
                 NEIGHBOURS,
@@ -112,12 +112,12 @@ UNIT = Content(
             hints=(
                 "What did red need? A namespace, a cable with two ends, both switched on, an address.",
                 "Two sides need routes: green for everything else, k8smaster for green.",
-                "The gateway is an address of the node's end, 10.244.0.1 on this node. `ip -n green route add default via "
-                "10.244.0.1` is taken once green knows where that is: `ip -n green route add 10.244.0.1 dev eth0`.",
+                "The gateway is an address of the node's end, 10.244.0.1 on this node. `ip -n green route add default "
+                "via 10.244.0.1` is taken once green knows where that is: `ip -n green route add 10.244.0.1 dev eth0`.",
             ),
             solution=ROUTED.format(pod="green", n=4).replace("10.244.1.", "10.244.0."),
-            why="The recipe that wired red and blue, with this node's range. worker1 needs nothing new: it had a route to "
-            "the whole range of k8smaster, as each node has to each other.",
+            why="The recipe that wired red and blue, with this node's range. worker1 needs nothing new: it had a route "
+            "to the whole range of k8smaster, as each node has to each other.",
             faults=(
                 NEIGHBOURS,
                 Fault(
