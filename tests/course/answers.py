@@ -330,7 +330,8 @@ ANSWERS: dict[tuple[str, str], Answers] = {
         others=(
             ("kubectl delete pod web", "has no endpoints"),
             (
-                "kubectl delete svc web\nkubectl create service clusterip kubernetes --clusterip=10.96.0.1 --tcp=443:6443",
+                "kubectl delete svc web\n"
+                "kubectl create service clusterip kubernetes --clusterip=10.96.0.1 --tcp=443:6443",
                 "Leave the making to it",
             ),
             (

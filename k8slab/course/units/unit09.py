@@ -159,7 +159,8 @@ UNIT = Content(
                 "`now - renewed[address]` is the age of a lease.",
                 "`[address for address in renewed if ...]`",
             ),
-            solution="def alive(renewed, now):\n    return [address for address, at in renewed.items() if now - at < 15]",
+            solution="def alive(renewed, now):\n"
+            "    return [address for address, at in renewed.items() if now - at < 15]",
             why="A lease lasts 15 seconds and is renewed every ten, so that one round may be late. Who stops takes its "
             "lease away and is not in `renewed` any more; who crashes is, until nobody counts it.",
         ),
