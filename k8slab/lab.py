@@ -189,7 +189,7 @@ class Lab:
 
     @property
     def clock(self) -> Clock:
-        """The lab's time, which `lab.clock.advance(seconds)` moves."""
+        """The dataplane's time, which `lab.clock.advance(seconds)` moves; `lab.advance` moves the cluster's with it."""
         return self.dataplane.clock
 
     @property

@@ -21,7 +21,6 @@ import socket
 import struct
 import subprocess
 import time
-from collections.abc import Callable
 from multiprocessing.connection import Connection
 
 from k8slab.kernel.isolation import isolate

@@ -40,14 +40,15 @@ class Programs:
         if (proto, port) not in own.listens:
             raise NetworkError(f"{host}: no program listens on {proto} port {port}")
         self.holder.ask("stop", host, proto, port)
-        self.network = self.network.replace(replace(own, listens=tuple(one for one in own.listens if one != (proto, port))))
+        left = tuple(one for one in own.listens if one != (proto, port))
+        self.network = self.network.replace(replace(own, listens=left))
 
     def answer(self: Kernel, host: str, port: int, answers: Mapping[bytes, bytes]) -> None:
         """Let the UDP server on a port give these answers: question to answer, both without DNS's two id bytes."""
         self.holder.ask("answer", self.network.host(host).name, port, dict(answers))
 
     def join(self: Kernel, host: Host, lan: str) -> None:
-        """Put a machine that is new on the LAN of that name, by its eth0. Raises NetworkError for a name that is taken."""
+        """Put a new machine on the LAN of that name, by its eth0. Raises NetworkError for a name that is taken."""
         network = self.network.joined(host, lan)
         at = [link.name for link in network.links].index(lan)
         ends = network.links[at].ends
