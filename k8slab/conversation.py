@@ -31,5 +31,5 @@ class Conversation:
         return self._dataplane.say(self._end, question)
 
     def close(self) -> Trace:
-        """Say that nothing more comes, and hear the other end say so. Raises NetworkError where it is closed already."""
+        """Close it, and hear the other end do the same. Raises NetworkError where it is closed already."""
         return self._dataplane.say(self._end, b"")

@@ -1,4 +1,4 @@
-"""`%on HOST COMMAND`, `%%on HOST` and `%kubectl …`: commands on a node or in a Pod, or of kubectl, from a notebook cell.
+"""`%on HOST COMMAND`, `%%on HOST` and `%kubectl …`: commands on a node or in a Pod, and kubectl's, from a cell.
 
     %on worker1 iptables -t nat -S | grep KUBE-SVC
     %%on worker1

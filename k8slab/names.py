@@ -43,8 +43,8 @@ class Resolved:
     def __str__(self) -> str:
         if self.records:
             return "\n".join(map(str, self.records))
-        return {"NXDOMAIN": "NXDOMAIN: there is no such name", "NOERROR": "NOERROR: the name has no record of this kind",
-                "": "no answer came"}.get(self.status, self.status)
+        return {"NXDOMAIN": "NXDOMAIN: there is no such name", "": "no answer came",
+                "NOERROR": "NOERROR: the name has no record of this kind"}.get(self.status, self.status)
 
     __repr__ = __str__
 

@@ -185,8 +185,8 @@ class Network:
         Raises NetworkError when there is a host of this name, or no such LAN.
         """
         if any(link.name == lan for link in self.links):
-            links = tuple(dataclasses.replace(link, ends=(*link.ends, (host.name, "eth0"))) if link.name == lan else link
-                          for link in self.links)
+            more = [(*link.ends, (host.name, "eth0")) if link.name == lan else link.ends for link in self.links]
+            links = tuple(dataclasses.replace(link, ends=ends) for link, ends in zip(self.links, more))
             return Network((*self.hosts, host), links)
         raise NetworkError(f"there is no LAN {lan}; there are {', '.join(link.name for link in self.links)}")
 

@@ -48,7 +48,7 @@ class Programs:
         self.holder.ask("answer", self.network.host(host).name, port, dict(answers))
 
     def join(self: Kernel, host: Host, lan: str) -> None:
-        """Put a machine that is new on the LAN of that name, by its eth0. Raises NetworkError for a name that is taken."""
+        """Put a new machine on the LAN of that name, by its eth0. Raises NetworkError for a name that is taken."""
         growing.join(self, host, lan)
 
     def open(self: Kernel, pod: str, address: str, port: int) -> tuple[Trace, tuple[str, int]]:

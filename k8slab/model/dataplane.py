@@ -112,7 +112,7 @@ class Model:
         return Counter(t.received.destination if t.received else t.verdict for t in traces)
 
     def restore(self, node: str, text: str, *, noflush: bool = False) -> None:
-        """Feed `iptables-restore` on a node. The rules are then shown as `iptables-save` prints them, as a kernel's are."""
+        """Feed `iptables-restore` on a node. Its rules are then shown as `iptables-save` prints them, as a kernel's."""
         old = self.stack(node).netfilter.rules or Ruleset()
         self.stacks[node].netfilter.load(old.restore(text, noflush=noflush, name=node).normal())
 
@@ -157,7 +157,7 @@ class Model:
         self.programs[self.network.host(host).name].answers[port] = dict(answers)
 
     def join(self, host: Host, lan: str) -> None:
-        """Put a machine that is new on the LAN of that name, by its eth0. Raises NetworkError for a name that is taken."""
+        """Put a new machine on the LAN of that name, by its eth0. Raises NetworkError for a name that is taken."""
         self.rewire(self.network.joined(host, lan))
 
     def open(self, pod: str, address: str, port: int) -> tuple[Trace, tuple[str, int]]:

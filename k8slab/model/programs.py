@@ -27,8 +27,8 @@ CLIENT_ISN, SERVER_ISN = 1000, 5000      # initial sequence numbers: any will do
 class Client:
     """A conversation from its opener's side. `question`: the bytes to send, None to send one packet alone.
 
-    An empty question closes the connection at once. `stays`: it stays open, and is asked again; `seq` and `ack` are what
-    its next packet says then. `answer` collects the bytes that came back; `outcome` is "",
+    An empty question closes the connection at once. `stays`: it stays open, and is asked again; `seq` and `ack` are
+    what its next packet says then. `answer` collects the bytes that came back; `outcome` is "",
     "answered", "refused" or "closed"; `error` is the ICMP error that refused it, if one did.
     """
 

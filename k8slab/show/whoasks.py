@@ -29,8 +29,11 @@ ETCD_GAP, ETCD_WIDTH = 96, 64
 
 @dataclass(frozen=True, slots=True, repr=False)
 class WhoAsks:
-    """`asked`: (client, server) → requests; `told`: (client, server) → watch events that came back; `kept`: API server →
-    its reads and writes in etcd; `pods`: those that ask by the ClusterIP; `about`: the stretch of time."""
+    """What was asked in a stretch of time, which `about` names.
+
+    `asked`: (client, server) → requests; `told`: (client, server) → watch events that came back; `kept`: (API server,
+    "read" or "write") → how often in etcd; `pods`: those that ask by the ClusterIP.
+    """
 
     about: str
     asked: Counter[tuple[str, str]]

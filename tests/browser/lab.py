@@ -117,8 +117,11 @@ def jupyterlab(folder: Path) -> Iterator[Server]:
 
 
 def copy_notebooks(source: Path, place: Path) -> Path:
-    """Copy a folder of notebooks to `place/notebooks`, where running them may write; return the copy."""
-    ignore = shutil.ignore_patterns(".ipynb_checkpoints")
+    """Copy a folder of notebooks to `place/notebooks`, where running them may write; return the copy.
+
+    The answers of whoever has worked in the folder stay behind.
+    """
+    ignore = shutil.ignore_patterns(".ipynb_checkpoints", "k8slab-progress*")
     return Path(shutil.copytree(source, place / "notebooks", ignore=ignore))
 
 

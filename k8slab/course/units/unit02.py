@@ -95,8 +95,8 @@ UNIT = Content(
         ),
         Prediction(
             "fight",
-            "You give the Service the selector that one would expect, `component=kube-apiserver`. What do its Endpoints "
-            "hold a second later?",
+            "You give the Service the selector that one would expect, `component=kube-apiserver`. What do its "
+            "Endpoints hold a second later?",
             ("10.106.175.128:6443", "10.106.175.128:443", "<none>"),
         ),
     ),
@@ -142,10 +142,10 @@ UNIT = Content(
             None,
             repaired,
             hints=(
-                "The endpoint is listed, and kube-proxy does not use it: what does its rule in filter say? `iptables -S "
-                "KUBE-SERVICES`",
+                "The endpoint is listed, and kube-proxy does not use it: what does its rule in filter say? `iptables "
+                "-S KUBE-SERVICES`",
                 "Compare `broken.kubectl(\"get svc kubernetes -o yaml\")` with your own lab's: one field differs.",
-                "The API server does not correct a Service that is there. But what does it do with one that is missing?",
+                "The API server does not correct a Service that is there. What does it do with one that is missing?",
             ),
             solution='broken.kubectl("""patch svc kubernetes -p \'{"spec": {"internalTrafficPolicy": "Cluster"}}\'""")',
             why="With internalTrafficPolicy Local, kube-proxy takes endpoints of its own node alone, and those of this "
@@ -162,7 +162,8 @@ UNIT = Content(
                 "Who writes the endpoints of the Service kubernetes?",
                 "The API servers themselves.",
                 {
-                    "The endpoint controller, by the Service's selector.": "It passes over a Service without a selector.",
+                    "The endpoint controller, by the Service's selector.":
+                        "It passes over a Service without a selector.",
                     "The API servers themselves.": "Each says by a lease in etcd that it lives, and writes the "
                     "addresses of all that do.",
                     "kubeadm, once, when the cluster is made.": "Then an address could never change.",
