@@ -10,7 +10,6 @@ from k8slab.course.outcome import CANNOT_CHECK, NOT_ATTEMPTED, NOT_YET, RIGHT, O
 from tests.course.answers import ANSWERS
 
 EXERCISES = {(number, exercise.key): exercise for number, content in UNITS.items() for exercise in content.exercises}
-BROKEN = ("mend", "stale", "hairpin", "dead", "local")          # those whose answer is the lab, repaired
 exercises = pytest.mark.parametrize("place", EXERCISES, ids="-".join)
 # Exercises whose answer is a lab, repaired: here its commands stand for it.
 LABS = ("mend", "stale", "hairpin", "dead", "two-faults", "taken", "local")
