@@ -89,7 +89,8 @@ def switch(network: Network, name: str) -> str:
 
 def plug(host: Host, switch: str, port: int, descriptors: Mapping[str, int]) -> list[tuple[str, str]]:
     """The `ip -batch`es, each with where it is run, that put a host that is new on a switch by its eth0."""
-    return [("", _veth(descriptors, host.name, host.interface("eth0"), switch, Interface(f"port{port}", mac="")) + "\n"),
+    plugged = _veth(descriptors, host.name, host.interface("eth0"), switch, Interface(f"port{port}", mac=""))
+    return [("", f"{plugged}\n"),
             (switch, f"link set port{port} master lan up\n"), (host.name, addresses(host))]
 
 
@@ -99,7 +100,8 @@ def addresses(host: Host) -> str:
     lines += [f"link add name {i.name} address {i.mac} type bridge mcast_snooping 0 forward_delay 0"
               for i in host.interfaces if i.kind == "bridge"]
     lines += [f"link set {i.name} master {i.master}" for i in host.interfaces if i.master]
-    lines += [f"address add {address} dev {i.name}" for i in host.interfaces if i.name != "lo" for address in i.addresses]
+    lines += [f"address add {address} dev {i.name}"
+              for i in host.interfaces if i.name != "lo" for address in i.addresses]
     lines += [f"link set {i.name} up" for i in host.interfaces if i.up and i.name != "lo"]
     lines += [f"route add {route}" for route in host.routes]
     return "\n".join(lines) + "\n"
@@ -126,7 +128,7 @@ def slices(text: str) -> Iterator[str]:
 
 
 def trace_switch(refused: Iterable[str] = ()) -> str:
-    """What `nft -f` reads so that every rule that a packet meets is reported; `refused`: tests for packets to hold back."""
+    """What `nft -f` reads so that each rule that a packet meets is reported; `refused`: tests for what to hold back."""
     drop = "".join(f"{test} drop; " for test in refused)
     return (f"table ip {TABLE}\ndelete table ip {TABLE}\ntable ip {TABLE} {{\n"
             f" chain pre {{ type filter hook prerouting priority -400; meta nftrace set 1; }}\n"

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from k8slab.entry import Entry
 from k8slab.kernel import netlink
 from k8slab.kernel.netlink import attribute, attributes, number, text
-from k8slab.packet import PROTOCOLS, Flow
+from k8slab.packet import ICMP_ERRORS, PROTOCOLS, Flow
 
 TABLE = "k8slab"        # the table of our own that switches the trace on; no iptables command lists it
 
@@ -71,7 +71,7 @@ class Change(NamedTuple):
 
 
 def read_hit(host: str, body: bytes, positions: Callable[[str, str, int], int], names: Callable[[int], str]) -> Hit:
-    """One trace message; `positions` gives a rule's position by table, chain and handle, `names` an interface's name."""
+    """One trace message; `positions` gives a rule's by table, chain and handle, `names` an interface's name."""
     found = attributes(body[4:])
     verdict = attributes(found.get(5, b""))
     table, chain, kind = text(found.get(1)), text(found.get(2)), TRACE_KINDS.get(number(found.get(4)), "")
@@ -156,7 +156,8 @@ def inner_flow(network: bytes, transport: bytes) -> Flow | None:
     src, dst = socket.inet_ntoa(network[12:16]), socket.inet_ntoa(network[16:20])
     if proto == "icmp" and len(transport) >= 8:
         kind, code, _, identity = struct.unpack_from(">BBHH", transport)
-        return Flow(proto, src, dst, icmp_type=kind, icmp_code=code, icmp_id=0 if kind in (3, 4, 5, 11, 12) else identity)
+        own = 0 if kind in ICMP_ERRORS else identity
+        return Flow(proto, src, dst, icmp_type=kind, icmp_code=code, icmp_id=own)
     if proto in ("tcp", "udp", "sctp") and len(transport) >= 4:
         return Flow(proto, src, dst, *struct.unpack_from(">HH", transport))
     return Flow(proto, src, dst)

@@ -1,4 +1,4 @@
-"""Machines that come and go while the lab runs: what the drawing has more becomes a namespace, what it has less is let go."""
+"""Machines that come and go while the lab runs: what is new in the drawing is made, what is gone is let go."""
 
 from __future__ import annotations
 

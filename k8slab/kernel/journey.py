@@ -2,9 +2,9 @@
 
 Theory of operation
 -------------------
-What was seen is a row of *stays* (`stays.py`), each a packet's time on one host, with the reports of its passage through
-the host's rules. In every stay the stack tells what it does, in the words of both dataplanes, and asks the reports at
-each hook (`replay.py`) instead of rules. What was *seen* overrules what the stack expects.
+What was seen is a row of *stays* (`stays.py`), each a packet's time on one host, with the reports of its passage
+through the host's rules. In every stay the stack tells what it does, in the words of both dataplanes, and asks the
+reports at each hook (`replay.py`) instead of rules. What was *seen* overrules what the stack expects.
 """
 
 from __future__ import annotations
@@ -128,12 +128,13 @@ class Telling:
         """The journey as a Trace."""
         first = self.first or Fate("unknown", Skb(self.sent, 1), reason="the packet was lost from sight")
         received = first.skb.packet if first.kind == "deliver" else None
-        steps = tuple(replace(step, observed=True) if _was_seen(step) else self._told(step) for step in self.journal.steps)
+        steps = tuple(replace(step, observed=True) if _was_seen(step) else self._told(step)
+                      for step in self.journal.steps)
         return Trace(steps, self.sent, received, self.reply, entries, VERDICT[first.kind], first.reason or self.later)
 
 
     def _told(self, step: Step) -> Step:
-        """A refusal without a rule, whose error nobody saw: Linux sends few of them (`ip_error`, net.ipv4.route.error_*)."""
+        """A refusal without a rule whose error nobody saw: Linux sends few (`ip_error`, net.ipv4.route.error_*)."""
         left = self.refusals.get(step.node)
         if step.kind == "REJECT" and left and left.skb.leg == step.leg:
             return replace(step, why=f"{step.why}; but no error was seen: the kernel limits how many it sends")
@@ -141,7 +142,7 @@ class Telling:
 
 
 def follow(network: Network, rules: Mapping[str, Ruleset], at: str, sent: Packet, seen: Seen) -> Telling:
-    """A journey as far as what was seen tells it. `rules`: those of each node that has any; `at`: who has sent `sent`."""
+    """A journey as far as what was seen tells it. `rules`: of each node that has any; `at`: who has sent `sent`."""
     telling = Telling(network, rules, at, sent, seen)
     for stay in stays(at, sent.flow, seen):
         telling.tell(stay)

@@ -23,7 +23,9 @@ STARTS = {"S": "SYN_SENT", "A": "ESTABLISHED", "F": "FIN_WAIT"}
 
 def sign(flags: str) -> str:
     """The key of BRINGS that a packet's flags choose: `sign("PA") == "A"`."""
-    return "R" if "R" in flags else "SA" if "S" in flags and "A" in flags else next((f for f in "SFA" if f in flags), "")
+    if "R" in flags:
+        return "R"
+    return "SA" if {"S", "A"} <= set(flags) else next((one for one in "SFA" if one in flags), "")
 
 
 @dataclass(slots=True, eq=False)
@@ -68,7 +70,8 @@ class Known:
         mirrored = entry.original.reply
         if (mirrored.src, mirrored.sport) != (entry.reply.src, entry.reply.sport):
             self.status.add("DNAT")
-        if (mirrored.dst, mirrored.dport, mirrored.icmp_id) != (entry.reply.dst, entry.reply.dport, entry.reply.icmp_id):
+        reply = entry.reply
+        if (mirrored.dst, mirrored.dport, mirrored.icmp_id) != (reply.dst, reply.dport, reply.icmp_id):
             self.status.add("SNAT")
 
     def advance(self, packet: Packet, direction: str) -> None:

@@ -186,6 +186,7 @@ class Host:
 
     def waits_for_a_neighbour(self) -> bool:
         """Whether an ARP question is open."""
-        question = netlink.request(netlink.GET_NEIGHBOURS, netlink.DUMP, struct.pack("=BxxxiHBB", socket.AF_INET, 0, 0, 0, 0))
+        of_all = struct.pack("=BxxxiHBB", socket.AF_INET, 0, 0, 0, 0)
+        question = netlink.request(netlink.GET_NEIGHBOURS, netlink.DUMP, of_all)
         return any(struct.unpack_from("=H", body, 8)[0] == INCOMPLETE
                    for _, body in netlink.ask(self.routes, question))

@@ -130,7 +130,8 @@ class Client:
     `outcome` is "answered", "refused", "unreachable", "timeout" or "cut" afterwards, `said` what came back.
     """
 
-    def __init__(self, host: Host, source: tuple[str, int], target: tuple[str, int], settle: Callable[[], None]) -> None:
+    def __init__(self, host: Host, source: tuple[str, int], target: tuple[str, int],
+                 settle: Callable[[], None]) -> None:
         self.settle, self.target, self.said, self.outcome = settle, target, b"", "timeout"
         with host.inside():
             self.talk = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)

@@ -1,4 +1,4 @@
-"""The lab's hosts while something happens on them: what is reported is heard, what is asked is served, until it is quiet.
+"""The lab's hosts while something happens: what is reported is heard, what is asked is served, until it is quiet.
 
 Theory of operation
 -------------------

@@ -82,7 +82,8 @@ class Replay:
         if seen and not skb.packet.is_icmp_error and seen != skb.packet.flow:
             before, names = skb.packet, ("src", "dst", "sport", "dport", "icmp_id")
             skb.packet = before.replace(**{name: getattr(seen, name) for name in names})
-            self.note("NAT", skb, "is seen here with other addresses; no report says why", hook=first.chain, before=before)
+            why = "is seen here with other addresses; no report says why"
+            self.note("NAT", skb, why, hook=first.chain, before=before)
 
     def _answer(self, left: deque[Hit], rule: Rule, context: Context, place: Place) -> Answer:
         """Whether the kernel was seen to take this rule; if not, why, as far as the rule's text can tell."""

@@ -17,7 +17,7 @@ class Talking(Stage):
         self.kept: dict[tuple[str, int], Client] = {}      # connections that stay open, by their own end
 
     def send(self, name: str, data: bytes, holds: tuple[str, str, int] | None) -> list:
-        """Send one packet as a program of the host would; `holds`: protocol, address and port of a socket that waits."""
+        """Send one packet as a program of the host would; `holds`: protocol, address, port of a socket that waits."""
         host, held, refused = self.hosts[name], None, None
         with host.inside():
             out = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)

@@ -77,7 +77,7 @@ class Programs:
         self.host, self.listens = host, set(host.listens)
         self.clients: dict[Flow, Client] = {}
         self.answers: dict[int, dict[bytes, bytes]] = {}     # UDP port → question and answer, without DNS's id
-        self.open: dict[Flow, str] = {}          # the server's side of its connections: "half open", "open" or "closing"
+        self.open: dict[Flow, str] = {}          # the server's side of each connection: half open, open or closing
 
     def hear(self, packet: Packet) -> tuple[str, list[Packet]]:
         """What happens to a packet that was delivered here: a sentence, and the packets sent because of it."""
@@ -146,7 +146,8 @@ class Programs:
         return says.ICMP_QUESTION.format(host=self.host.name), [answer]
 
     def _other(self, packet: Packet) -> tuple[str, list[Packet]]:
-        error = Packet("icmp", packet.dst, packet.src, icmp_type=UNREACHABLE, icmp_code=PROTOCOL_UNREACHABLE, quoted=packet)
+        error = Packet("icmp", packet.dst, packet.src, icmp_type=UNREACHABLE, icmp_code=PROTOCOL_UNREACHABLE,
+                       quoted=packet)
         return says.UNSPOKEN.format(host=self.host.name, proto=packet.proto), [error]
 
     def _listens(self, packet: Packet) -> str:

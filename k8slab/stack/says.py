@@ -1,4 +1,4 @@
-"""The sentences of steps that both dataplanes tell in the same words: what conntrack found, what was rewritten, who heard."""
+"""The sentences that both dataplanes tell: what conntrack found, what was rewritten, who sent and who heard."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ from k8slab.trace import Step
 class Skb:
     """`leg`: the packet's number in the journey. `state`: conntrack's word for it, None before it was asked.
 
-    `rerouted`: the route that it has since a nat rule of OUTPUT changed its destination. `icmp_answer`: the kernel's own
-    ICMP makes it at this moment.
+    `rerouted`: the route that it has since a nat rule of OUTPUT changed its destination. `icmp_answer`: the
+    kernel's own ICMP makes it at this moment.
     """
 
     packet: Packet

@@ -204,7 +204,7 @@ class Stack:
         if ended.verdict == "REJECT":
             answer = rejection(skb.packet, ended.rule, self._source_of_error(skb.packet))
             if skb.icmp_answer and answer and answer.proto == "icmp":
-                answer = None        # the kernel's ICMP is busy with the packet itself (icmp_xmit_lock): it says nothing
+                answer = None        # the kernel's ICMP is busy with the packet itself (icmp_xmit_lock)
             if answer and answer.proto == "tcp":
                 self.netfilter.rejected(skb)
             return Fate("reject", skb, reason=f"{self.name}: {ended.why}", answer=answer)

@@ -69,5 +69,5 @@ def show(network: Network, host: str, words: list[str], view: str = "") -> str:
     return SHOWS[call.what](call)
 
 
-__all__ = ["SUPPORTED", "Call", "Said", "change", "find", "keywords", "namespace", "namespaces", "read_ip", "show", "sysctls",
-           "unsupported"]
+__all__ = ["SUPPORTED", "Call", "Said", "change", "find", "keywords", "namespace", "namespaces", "read_ip", "show",
+           "sysctls", "unsupported"]

@@ -19,7 +19,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="what they are drawn from (1)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many processes")
     options = parser.parse_args()
-    found = many(options.seed, options.cases, options.jobs, lambda so_far, seconds: _bar(so_far, seconds, options.cases))
+    found = many(options.seed, options.cases, options.jobs,
+                 lambda so_far, seconds: _bar(so_far, seconds, options.cases))
     print(file=sys.stderr)
     print(table(found.counts))
     print(f"\n{found.cases} cases, {found.packets} packets and connections; seed {options.seed}")

@@ -174,7 +174,8 @@ class Lab:
                     != (c.entry.original.src, c.entry.original.sport, c.entry.original.icmp_id)]
             stack.netfilter.chance = Dice(telling.draws, made)
         trace = self._on_the_model(action, packets[1], other)
-        replies[action.packet.flow] = [told.reply or _kept(replies, action, 0), trace.reply or _kept(replies, action, 1)]
+        last = (told.reply, trace.reply)
+        replies[action.packet.flow] = [last[side] or _kept(replies, action, side) for side in (0, 1)]
         after = {name: self.kernel.holder.ask("table", name) for name in self.nodes}
         return of_kernel(seen, kernel_rules, after).difference(of_model(trace)), trace
 

@@ -14,8 +14,8 @@ PLAIN = {"source address": "-s", "destination address": "-d", "incoming interfac
          "protocol": "-p"}
 MATCHES = ("-s", "-d", "-i", "-o", "-p", "tcp", "udp", "sctp", "icmp", "multiport", "conntrack", "state", "addrtype",
            "mark", "connmark", "recent", "statistic", "limit")
-TARGETS = ("ACCEPT", "DROP", "REJECT", "RETURN", "jump", "goto", "MARK", "CONNMARK", "CT", "LOG", "NFLOG", "TRACE", "DNAT",
-           "SNAT", "MASQUERADE", "REDIRECT", "none")
+TARGETS = ("ACCEPT", "DROP", "REJECT", "RETURN", "jump", "goto", "MARK", "CONNMARK", "CT", "LOG", "NFLOG", "TRACE",
+           "DNAT", "SNAT", "MASQUERADE", "REDIRECT", "none")
 WANTED = 10
 
 
@@ -61,8 +61,8 @@ def _missed(text: str, test: str) -> str:
     name = known.get(words[0], words[0])
     if name in MATCHES:
         return name
-    for word, among in (("port", ("tcp", "udp", "sctp", "multiport")), ("type", ("addrtype",)), ("mark", ("mark", "connmark")),
-                        ("conntrack", ("conntrack", "state"))):
+    for word, among in (("port", ("tcp", "udp", "sctp", "multiport")), ("type", ("addrtype",)),
+                        ("mark", ("mark", "connmark")), ("conntrack", ("conntrack", "state"))):
         chosen = [name for name in own if name in among]
         if word in test and chosen:
             return chosen[0]
@@ -72,7 +72,8 @@ def _missed(text: str, test: str) -> str:
 def expected() -> list[tuple[str, str]]:
     """All that should come up at least WANTED times."""
     hooks = [f"{table} {hook}" for table, names in TABLES.items() for hook in names]
-    return [*(("hit", name) for name in MATCHES), *(("miss", name) for name in MATCHES), *(("target", name) for name in TARGETS),
+    return [*(("hit", name) for name in MATCHES), *(("miss", name) for name in MATCHES),
+            *(("target", name) for name in TARGETS),
             *(("hook", name) for name in hooks), ("policy", "ACCEPT"), ("policy", "DROP")]
 
 

@@ -61,11 +61,13 @@ def of_kernel(seen: Seen, rules: dict[str, Ruleset], after: dict[str, list[Entry
     from scapy.layers.inet import IP
 
     from k8slab.wire import from_scapy
-    wires = tuple((w.host, w.interface, "out" if w.outgoing else "in", header(from_scapy(IP(w.data)))) for w in seen.wires)
+    wires = tuple((wire.host, wire.interface, "out" if wire.outgoing else "in", header(from_scapy(IP(wire.data))))
+                  for wire in seen.wires)
     found: dict[str, list] = {}
     for passage in passages(seen.hits):
         for walk in passage.walks:
-            chain = rules[passage.host][walk[0].table].get(walk[0].chain) if walk[0].table in rules[passage.host] else None
+            own, first = rules[passage.host], walk[0]
+            chain = own[first.table].get(first.chain) if first.table in own else None
             if chain is None or not chain.rules and chain.policy == "ACCEPT":
                 continue
             found.setdefault(passage.host, []).extend(
@@ -75,8 +77,9 @@ def of_kernel(seen: Seen, rules: dict[str, Ruleset], after: dict[str, list[Entry
 
 def of_model(trace: Trace) -> Observed:
     """The same of the model's trace."""
-    wires = tuple((s.node, s.iif if s.kind == "ARRIVE" else s.oif, "in" if s.kind == "ARRIVE" else "out", header(s.before))
-                  for s in trace.steps if s.kind in ("ARRIVE", "LEAVE"))
+    ways = {"ARRIVE": "in", "LEAVE": "out"}
+    wires = tuple((step.node, step.iif if step.kind == "ARRIVE" else step.oif, ways[step.kind], header(step.before))
+                  for step in trace.steps if step.kind in ways)
     found: dict[str, list] = {}
     for step in trace.steps:
         if step.chain and step.kind in SEEN_IN_RULES and (step.rule or step.kind == "POLICY"):

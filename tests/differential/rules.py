@@ -37,7 +37,8 @@ class Words:
 
 def _ports(w: Words) -> str:
     low = w.port()
-    side = w.any("--sport 20000:29999", "--dport 1:1024", f"--dport {low}", f"--dport {low}:{low + 100}", "--sport 40000:60000")
+    side = w.any("--sport 20000:29999", "--dport 1:1024", f"--dport {low}", f"--dport {low}:{low + 100}",
+                 "--sport 40000:60000")
     return f"{w.maybe_not()}{side}"
 
 
@@ -61,7 +62,8 @@ def _recent(w: Words) -> str:
 
 
 def _addrtype(w: Words) -> str:
-    return f"-m addrtype {w.maybe_not()}{w.any('--dst-type', '--src-type')} {w.any('LOCAL', 'UNICAST', 'LOCAL,BROADCAST')}"
+    inverted, side = w.maybe_not(), w.any("--dst-type", "--src-type")
+    return f"-m addrtype {inverted}{side} {w.any('LOCAL', 'UNICAST', 'LOCAL,BROADCAST')}"
 
 
 def _multiport(w: Words) -> str:
@@ -111,7 +113,8 @@ def _marks(w: Words) -> str:
 
 
 def _connmarks(w: Words) -> str:
-    return w.any("CONNMARK --save-mark", "CONNMARK --restore-mark", "CONNMARK --set-mark 0x1", "CONNMARK --set-xmark 0x4000/0x4000")
+    return w.any("CONNMARK --save-mark", "CONNMARK --restore-mark", "CONNMARK --set-mark 0x1",
+                 "CONNMARK --set-xmark 0x4000/0x4000")
 
 
 def _targets(w: Words, table: str, hook: str, tests: str) -> list[str]:
@@ -164,7 +167,8 @@ def _table(w: Words, table: str, hooks: tuple[str, ...]) -> list[str]:
         users = [f"{hook[:4]}-{n}" for n in range(w.any(0, 1, 2, 3))]
         chains += [f":{name} - [0:0]" for name in users]
         for at, chain in enumerate([hook, *users]):
-            rules += [_rule(w, table, hook, chain, users[at:]) for _ in range(w.any(0, 1, 2, 3, 4) if at else w.any(1, 2, 3))]
+            many = w.any(0, 1, 2, 3, 4) if at else w.any(1, 2, 3)
+            rules += [_rule(w, table, hook, chain, users[at:]) for _ in range(many)]
     return [f"*{table}", *chains, *rules, "COMMIT"]
 
 
