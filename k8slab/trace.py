@@ -41,6 +41,8 @@ KINDS = {
 # headers that a capture sees. The rest is concluded beside them.
 OBSERVABLE = frozenset({"ARRIVE", "LEAVE", "RULE", "JUMP", "RETURN", "POLICY", "DROP", "REJECT"})
 
+# The hooks at which a source is rewritten.
+SOURCE_HOOKS = ("POSTROUTING", "INPUT")
 # What the values of `Step.fact` are called, in their order.
 FACTS = ("packet number", "host", "kind", "hook", "table", "chain", "rule", "in on", "out on", "verdict",
          "packet", "packet afterwards")
@@ -191,7 +193,7 @@ class Trace:
     @property
     def masqueraded(self) -> bool:
         """Whether a rule gave the packet that was sent a source of the node's, be it the one that it had."""
-        return any(s.kind == "NAT" and s.leg == 1 and s.rule and s.hook in ("POSTROUTING", "INPUT")
+        return any(s.kind == "NAT" and s.leg == 1 and s.rule and s.hook in SOURCE_HOOKS
                    for s in self.steps)
 
     @property
@@ -256,13 +258,27 @@ class Difference:
 
 
 def together(left: Trace, right: Trace) -> tuple[tuple[tuple[Step, Step], ...], Difference | None]:
-    """How far two traces agree in what a kernel can be seen doing: pairs of equal steps, then where they part."""
+    """How far two traces agree in what a kernel can be seen doing: pairs of equal steps, then where they part.
+
+    A source port that a rule let chance choose may differ: from there on the one stands for the other.
+    """
     alike: list[tuple[Step, Step]] = []
+    chosen: dict[str, str] = {}
     for one, other in zip_longest(_observable(left.steps), _observable(right.steps)):
-        if one is None or other is None or one.fact() != other.fact():
+        if one is None or other is None:
+            return tuple(alike), Difference(one, other)
+        if one.kind == other.kind == "NAT" and one.hook in SOURCE_HOOKS and one.after.src == other.after.src:
+            chosen[other.after.source] = one.after.source
+        if one.fact() != _with_ports(other.fact(), chosen):
             return tuple(alike), Difference(one, other)
         alike.append((one, other))
     return tuple(alike), None
+
+
+def _with_ports(fact: tuple, chosen: dict[str, str]) -> tuple:
+    """The fact with one trace's chosen source ports in place of the other's."""
+    flows = (flow and " ".join(chosen.get(word, word) for word in flow.split()) for flow in fact[-2:])
+    return (*fact[:-2], *flows)
 
 
 def compare(left: Trace, right: Trace) -> Difference | None:
@@ -271,4 +287,6 @@ def compare(left: Trace, right: Trace) -> Difference | None:
 
 
 def _observable(steps: Iterable[Step]) -> list[Step]:
-    return [s for s in steps if s.kind in OBSERVABLE or (s.kind == "NAT" and s.rule)]
+    """What a kernel reports: wires, and what rules and policies do; what routing drops, it drops without a word."""
+    return [s for s in steps if s.kind in ("ARRIVE", "LEAVE") or s.chain and (
+        s.kind in OBSERVABLE or s.kind == "NAT" and s.rule)]

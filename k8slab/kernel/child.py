@@ -22,6 +22,8 @@ from k8slab.kernel.namespaces import ETH_P_ALL, SO_TIMESTAMPNS, Host
 from k8slab.kernel.programs import Server
 from k8slab.kernel.talking import Talking
 
+REST = 5.0              # seconds after which an idle lab gives its entries the time back
+
 
 class Child(Talking):
     """The lab's namespaces, and what can be asked of them; each public method is a request."""
@@ -35,13 +37,18 @@ class Child(Talking):
         self.jobs = Jobs(lambda name: self._host(name).net if name else self.home, self.home)
 
     def run_forever(self) -> None:
-        """Answer requests until the pipe is closed."""
+        """Answer requests until the pipe is closed. While nobody asks, the lab's time stands still."""
         waits = selectors.DefaultSelector()
         waits.register(self.pipe, selectors.EVENT_READ)
         waits.register(self.ears, selectors.EVENT_READ)       # readable when one of them is
+        idle_since = time.monotonic()
         while True:
             try:
-                if self.pipe not in [key.fileobj for key, _ in waits.select()]:
+                ready = [key.fileobj for key, _ in waits.select(REST)]
+                if whole := int(time.monotonic() - idle_since):
+                    self.age(-whole)
+                    idle_since += whole
+                if self.pipe not in ready:
                     self.pump()
                     continue
                 number, name, words = self.pipe.recv()
@@ -55,6 +62,7 @@ class Child(Talking):
                 self.pipe.send(reply)
             except OSError:
                 return
+            idle_since = time.monotonic()
 
     # Requests.
 
@@ -178,10 +186,10 @@ class Child(Talking):
         return list(self.hosts[name].table.values())
 
     def age(self, seconds: int) -> None:
-        """Let this time pass for every connection that a host remembers."""
+        """Let this time pass for every connection that a host remembers, or, below zero, take it back."""
         self.pump()
         for host in self.hosts.values():
-            if host.traces:
+            if host.traces and host.table:
                 host.age(seconds)
         self.pump()
 

@@ -8,7 +8,10 @@ from k8slab.kernel.holder import Holder
 
 
 class Clock:
-    """The lab's time, in seconds. The kernel's own cannot be moved: what it knows of connections is aged instead."""
+    """The lab's time, in seconds. The kernel's own cannot be moved: what it knows of connections is aged instead.
+
+    While nobody asks anything of the lab, its connections do not age.
+    """
 
     def __init__(self, holder: Holder) -> None:
         self._holder, self._ahead, self._aged = holder, 0.0, 0

@@ -27,9 +27,15 @@ class Holder:
     def __init__(self) -> None:
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         words = [sys.executable, "-S", "-E", "-c", PROGRAM.format(root=ROOT, descriptor=there.fileno())]
-        # A session of its own: the interrupt that stops a notebook's cell must not reach it.
-        self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL, pass_fds=[there.fileno()], start_new_session=True)
+        try:
+            # A session of its own: the interrupt that stops a notebook's cell must not reach it.
+            self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                            stderr=subprocess.DEVNULL, pass_fds=[there.fileno()],
+                                            start_new_session=True)
+        except OSError as error:
+            here.close()
+            there.close()
+            raise KernelError(f"no process could be started to hold the namespaces: {error}") from None
         there.close()
         self.pipe = Connection(here.detach())
         self.numbers, self.lock = itertools.count(1), threading.Lock()

@@ -114,3 +114,12 @@ def test_only_the_packet_that_was_sent_counts_as_masqueraded():
     assert trace.masqueraded
     later = tuple(dataclasses.replace(s, leg=s.leg + 1) for s in trace.steps)
     assert not dataclasses.replace(trace, steps=later).masqueraded
+
+
+def test_a_port_that_chance_chose_is_no_difference_but_an_address_is():
+    one, other = (Lab("model", seed=seed).connect("worker1", "10.96.0.1", 443) for seed in (1, 2))
+    assert one.received.sport != other.received.sport and compare(one, other) is None
+    with Lab("model", seed=2) as lab:
+        lab.run("worker1", "iptables -t nat -R KUBE-POSTROUTING 3 -p tcp -j SNAT --to-source 10.106.175.9")
+        moved = lab.connect("worker1", "10.96.0.1", 443)
+    assert compare(one, moved) is not None
