@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+import weakref
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -116,18 +117,16 @@ class Lab:
         """Build everything anew: cluster, wiring, rules, connections, time and chance as they were at the start."""
         old = self._plane
         if self._clusters:
-            self._machines = Machines(next(self._clusters), self._bare, self._first_sync, self._cni)
+            bare = _bare(self._build, self._seed)
+            self._machines = Machines(next(self._clusters), bare, self._first_sync, self._cni)
             self._plane = self._machines.dataplane
         else:
             parsed = {text: iptables.parse(text, "rules") for text in set(self._rules.values())}
             rules = {name: parsed[text] for name, text in self._rules.items()}
             self._plane = self._build(self._drawn, rules, self._seed)
+        weakref.finalize(self, self._plane.close)        # a lab that nobody holds any more lets go at once
         if old:
             old.close()
-
-    def _bare(self, network: Network) -> Model | Kernel:
-        """The network before any kube-proxy has written."""
-        return self._build(network, {one.name: Ruleset() for one in network.hosts if one.kind == "node"}, self._seed)
 
     @property
     def dataplane(self) -> Model | Kernel:
@@ -269,3 +268,9 @@ class Lab:
     def __repr__(self) -> str:
         hosts = ", ".join(f"{h.name} {h.address}" for h in self.network.hosts)
         return f"Lab on the {type(self.dataplane).__name__.lower()}: {hosts}"
+
+
+def _bare(build: Callable[..., Model | Kernel], seed: int) -> Callable[[Network], Model | Kernel]:
+    """What makes a network as it is before any kube-proxy has written; it does not hold the lab."""
+    return lambda network: build(
+        network, {host.name: Ruleset() for host in network.hosts if host.kind == "node"}, seed)

@@ -18,7 +18,7 @@ from k8slab.packet import Flow, Packet
 BRINGS = {"S": {"SYN_SENT", "SYN_SENT2"}, "SA": {"SYN_RECV"}, "A": {"ESTABLISHED", "TIME_WAIT", "CLOSE_WAIT"},
           "F": {"FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT"}, "R": {"CLOSE"}}
 QUESTIONS = frozenset({8, 13, 15, 17})     # ICMP types that may begin a connection
-STARTS = {"S": "SYN_SENT", "A": "ESTABLISHED", "F": "FIN_WAIT"}
+STARTS = {"S": "SYN_SENT", "A": "ESTABLISHED"}
 
 
 def sign(flags: str) -> str:

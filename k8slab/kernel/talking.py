@@ -25,6 +25,7 @@ class Talking(Stage):
                 held = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
                 try:
                     held.bind(holds[1:])
+                    held.connect((socket.inet_ntoa(data[16:20]), int.from_bytes(data[22:24], "big")))
                 except OSError:
                     pass                # not an address of this host, or a server has the port
         self._begin()

@@ -149,6 +149,8 @@ class Stack:
         if about is not None and about.connection:
             # nf_ct_attach: a refusal belongs to the connection of what it refuses, though nothing is confirmed yet
             skb.connection, skb.state, skb.direction = about.connection, "RELATED", OTHER[about.direction]
+        elif about is not None and about.state == "UNTRACKED":
+            skb.state = "INVALID"        # what is said about a packet that conntrack left alone is no longer left alone
         self.note("ROUTE", skb, self._way(decision))
         return self._hook("OUTPUT", skb) or self._output(skb, skb.rerouted or decision)
 

@@ -203,8 +203,10 @@ def _kept(replies: dict, action: Action, side: int) -> Packet | None:
 
 def _following(packet: Packet, reply: Packet | None) -> Packet:
     """A further packet of a TCP conversation, with the numbers that the last reply asks for."""
-    if packet.proto != "tcp" or reply is None or reply.proto != "tcp" or packet.flags == "S":
+    if packet.proto != "tcp" or packet.flags == "S":
         return packet
+    if reply is None or reply.proto != "tcp":       # numbers of no window: what conntrack thinks of them is chance
+        return packet.replace(flags="S", payload=b"")
     return packet.replace(seq=reply.ack, ack=reply.end if "A" in packet.flags else 0)
 
 
