@@ -99,7 +99,10 @@ def _tests(w: Words, hook: str) -> str:
         names = ["mark"]                     # what another node has marked must not be seen: ask often
     first = next((name for name in names if name in GROUPS), "")
     names.sort(key=lambda name: name == "statistic")        # last: whether it hit is seen by whether the rule did
-    words = [TESTS[name](w) for name in names if name == first or name not in GROUPS]
+    made = {name: TESTS[name](w) for name in names if name == first or name not in GROUPS}
+    if "statistic" in made:                  # nobody sees whether a draw was made after a test that remembers
+        made = {name: words for name, words in made.items() if name not in ("limit", "recent")}
+    words = list(made.values())
     if w.random.random() < 0.2 and hook in INWARD:
         words.insert(0, f"{w.maybe_not()}-i {w.any(*w.interfaces)}")
     if w.random.random() < 0.2 and hook in OUTWARD:
