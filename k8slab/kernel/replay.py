@@ -63,13 +63,15 @@ class Replay:
         return ended
 
     def _reported(self, table: str, hook: str) -> list[Hit] | None:
-        """The next walk that was reported, if it is through this table at this hook; empty walks are left aside."""
+        """The next walk that was reported, if it is through this table at this hook."""
+        return self.passage.walks.popleft() if self._next_is(table, hook) else None
+
+    def _next_is(self, table: str, hook: str) -> bool:
+        """Whether the next walk was through this table at this hook; walks that say nothing are left aside."""
         walks = self.passage.walks if self.passage else deque()
         while walks and self._says_nothing(walks[0][0]):
             walks.popleft()
-        if walks and (walks[0][0].table, walks[0][0].chain) == (table, hook):
-            return walks.popleft()
-        return None
+        return bool(walks) and (walks[0][0].table, walks[0][0].chain) == (table, hook)
 
     def _says_nothing(self, hit: Hit) -> bool:
         table = self.tables.get(hit.table)
@@ -135,7 +137,8 @@ class Replay:
             return ACCEPT
         if skb.state == "RELATED" and skb.packet.proto == "icmp":
             return self._rewrite(hook, skb, translate_error)
-        if not connection.confirmed and skb.state in ("NEW", "RELATED"):
+        # A confirmed connection that nobody has answered may still be asked about, and stays as it is.
+        if skb.state in ("NEW", "RELATED") and (not connection.confirmed or self._next_is(party, hook)):
             ended = self._walk(party, hook, skb)
             if ended.verdict != "ACCEPT":
                 return ended
@@ -152,6 +155,8 @@ class Replay:
     def _bind(self, skb: Skb, hook: str, rule: Rule | None = None) -> None:
         """Give one end of the connection what its entry says, or, where none was seen, what the rule says."""
         connection = skb.connection
+        if connection.confirmed:
+            return
         entry, as_it_is = connection.announced(), connection.reply.reply
         names = fields(as_it_is, MANIP[hook])
         if entry:
