@@ -200,7 +200,12 @@ def said(model: Model, command: str) -> str:
         return error.printed
 
 
-@pytest.mark.parametrize("scene", SCENES)
+# The others are many commands of the same kinds, and wait for what takes the kernel its time.
+QUICK = ("nothing yet", "a veth", "a bridge", "refusals")
+SHOWN = [scene if scene in QUICK else pytest.param(scene, marks=pytest.mark.slow) for scene in SCENES]
+
+
+@pytest.mark.parametrize("scene", SHOWN)
 def test_every_command_prints_what_the_real_one_prints(scene):
     lines = commands(SCENES[scene])
     down = dataclasses.replace(LOOPBACK, addresses=(), up=False, fresh=True)
