@@ -19,6 +19,7 @@ ETH_P_ALL, ETH_P_IP, ETH_P_ARP = 3, 0x0800, 0x0806
 PACKET_OUTGOING, PACKET_OTHERHOST = 4, 3
 SO_TIMESTAMPNS = 35
 MANY = 256                    # so many entries are asked for one by one: a dump goes through the whole machine's table
+PATIENCE = 10.0               # seconds until the kernel must have answered
 INCOMPLETE = 1                # a neighbour that is being asked for (NUD_INCOMPLETE, linux/neighbour.h)
 
 
@@ -37,7 +38,8 @@ class Host:
                                           netlink.GROUP_CONNTRACK_DESTROY)
             self.talk = netlink.listen()
             self.routes = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, netlink.ROUTE)
-        self.talk.setblocking(True)
+        for asks in (self.talk, self.routes):
+            asks.settimeout(PATIENCE)               # an answer that does not come must not hold the lab for ever
         self.wire.setblocking(False)
         self.wire.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, netlink.BUFFER)
