@@ -35,10 +35,15 @@ def isolate(pipe: int) -> None:
                 file.write(text)
         except OSError as error:
             raise OSError(error.errno, f"/proc/self/{name}: {error.strerror}") from None
+    alive, held = os.pipe()              # the outer process holds the one end as long as it lives
     inner = os.fork()
     if inner:
         _stand_by(inner, pipe)
+    os.close(held)
     linux.die_with_parent(signal.SIGKILL)
+    if select.select([alive], [], [], 0)[0]:
+        os._exit(1)                      # it was killed before the kernel knew that this process goes with it
+    os.close(alive)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.chdir("/")
     sys.stdin.close()
