@@ -13,7 +13,7 @@ TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 POLICIES = ("Cluster", "Local")
 FORMS = {"Service": "label-1035", "Namespace": "label"}  # what names look like; the others are subdomains
-MOST_ENDPOINTS, MOST_PORTS = 1000, 20000
+MOST = {"endpoints": 1000, "ports": 20000}  # of an EndpointSlice (discovery/validation/validation.go)
 
 
 def problems_of(obj: Mapping, old: Mapping | None = None) -> list[Problem]:
@@ -146,17 +146,19 @@ def _slice(obj: Mapping) -> list[Problem]:
     if not family:
         return [w.required("addressType")]
     found = w.one_of("addressType", family, ("FQDN", "IPv4", "IPv6"))
-    endpoints, ports = obj.get("endpoints") or [], obj.get("ports") or []
-    if len(endpoints) > MOST_ENDPOINTS:
-        found.append(Problem("endpoints", f"Too many: {len(endpoints)}: must have at most {MOST_ENDPOINTS} items"))
-    for number, endpoint in enumerate(endpoints):
+    lists = {name: obj.get(name) or [] for name in MOST}
+    for name, items in lists.items():
+        if len(items) > MOST[name]:      # nobody looks into a list that is too long
+            found.append(Problem(name, f"Too many: {len(items)}: must have at most {MOST[name]} items"))
+            lists[name] = []
+    for number, endpoint in enumerate(lists["endpoints"]):
         addresses = endpoint.get("addresses") or []
         if not addresses:
             found.append(w.required(f"endpoints[{number}].addresses", "must contain at least 1 address"))
         for place, address in enumerate(addresses):
             found += _slice_address(f"endpoints[{number}].addresses[{place}]", address, family)
     names: set[str] = set()
-    for number, port in enumerate(ports):
+    for number, port in enumerate(lists["ports"]):
         name = port.get("name") or ""
         found += [w.duplicate(f"ports[{number}].name", name)] if name in names else []
         found += w.name_problems(f"ports[{number}].name", name, "label") if name else []
