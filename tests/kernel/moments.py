@@ -31,6 +31,7 @@ PATIENCE = 15.0                      # seconds in which all must be gone
 PHASES = {"building": 0.4, "sending": 0.2, "idle": 0.1, "closing": 0.05}      # about as long as each lasts, in seconds
 PARTIES = ("notebook", "outer", "inner")
 FIRST = (("idle", ["outer"]), ("building", ["notebook"]), ("sending", ["inner"]), ("closing", ["notebook"]))
+CHILD = b"k8slab.kernel.child"        # in the command line of the outer and the inner process
 SUBREAPER = 36                       # prctl(2), PR_SET_CHILD_SUBREAPER
 LIFE = """
 import sys, time
@@ -134,7 +135,8 @@ def parties(notebook: int) -> dict[str, int]:
     """Name → process id of those of the three that there are now."""
     found = {"notebook": notebook}
     for parent, child in (("notebook", "outer"), ("outer", "inner")):
-        below = [pid for pid, above in processes().items() if parent in found and above == found[parent]]
+        below = [pid for pid, above in processes().items()
+                 if above == found.get(parent) and CHILD in command_line(pid)]      # the notebook asks iptables, too
         if below:
             found[child] = below[0]
     return found
@@ -153,6 +155,14 @@ def processes(zombies: bool = True) -> dict[int, int]:
     return found
 
 
+def command_line(pid: int) -> bytes:
+    """What a process was started with; empty where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def outlive(but: set[int]) -> list[str]:
     """Wait until no process is below this one but those, and their zombies; the command lines of those that stay."""
     end = time.monotonic() + PATIENCE
@@ -162,7 +172,7 @@ def outlive(but: set[int]) -> list[str]:
             below += [child for child, parent in parents.items() if parent == pid]
         left = [pid for pid in below[1:] if pid not in but]
         if not left or time.monotonic() > end:
-            return [f"{pid} {Path(f'/proc/{pid}/cmdline').read_bytes()!r}" for pid in left]
+            return [f"{pid} {command_line(pid)!r}" for pid in left]
         for pid in left:
             if parents[pid] == os.getpid():
                 os.waitpid(pid, os.WNOHANG)
