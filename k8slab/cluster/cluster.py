@@ -33,7 +33,6 @@ DNS_PORTS = (("dns", 53, "UDP"), ("dns-tcp", 53, "TCP"), ("metrics", 9153, "TCP"
 DNS_INDEX = 10      # of the Service range: where kubeadm puts kube-dns
 COMPACTION = 300.0  # seconds of history that etcd keeps (--etcd-compaction-interval)
 SETTLE = 12.0       # seconds until a new cluster's Pods run and its first rounds are over
-DELETION = 60.0     # seconds that `kubectl delete` waits for at most
 
 
 class Cluster:

@@ -24,15 +24,6 @@ class Record(NamedTuple):
         return f"{self.name}. {self.ttl} IN {self.type} {self.value}"
 
 
-def search_list(namespace: str, domain: str = DOMAIN) -> tuple[str, ...]:
-    """What kubelet writes into a Pod's /etc/resolv.conf, with `options ndots:5`.
-
-    >>> search_list("default")
-    ('default.svc.cluster.local', 'svc.cluster.local', 'cluster.local')
-    """
-    return f"{namespace}.svc.{domain}", f"svc.{domain}", domain
-
-
 def answer(services: Iterable[Mapping], slices: Iterable[Mapping], name: str, kind: str = "A",
            domain: str = DOMAIN) -> tuple[Record, ...] | None:
     """The records for a full name: a tuple, empty when the name has none of that kind; None when there is no name.

@@ -25,8 +25,6 @@ TRACE_KINDS = {1: "policy", 2: "return", 3: "rule"}
 SEEN_REPLY, ASSURED, CONFIRMED = 2, 4, 8
 TCP_STATES = ("NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT",
               "CLOSE", "SYN_SENT2")
-# nf_conntrack_common.h, `enum ip_conntrack_info`, as `ctstate` says them.
-CT_STATES = {0: "ESTABLISHED", 1: "RELATED", 2: "NEW", 3: "ESTABLISHED", 4: "RELATED", 7: "UNTRACKED"}
 NAMES = {value: name for name, value in PROTOCOLS.items()}
 
 

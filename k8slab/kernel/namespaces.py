@@ -15,7 +15,7 @@ from k8slab.kernel.legacy import Line
 from k8slab.kernel.linux import inside, new_network
 from k8slab.packet import Flow
 
-ETH_P_ALL, ETH_P_IP, ETH_P_ARP = 3, 0x0800, 0x0806
+ETH_P_ALL, ETH_P_IP = 3, 0x0800
 PACKET_OUTGOING, PACKET_OTHERHOST = 4, 3
 SO_TIMESTAMPNS = 35
 MANY = 256                    # so many entries are asked for one by one: a dump goes through the whole machine's table

@@ -14,7 +14,7 @@ from selectors import EVENT_READ, BaseSelector
 from k8slab.commands import spoken
 from k8slab.kernel.namespaces import Host
 
-TCP_QUICKACK, TCP_REPAIR, IP_PKTINFO, IP_RECVERR = 12, 19, 8, 11      # linux/tcp.h, linux/in.h
+TCP_QUICKACK, TCP_REPAIR, IP_PKTINFO = 12, 19, 8      # linux/tcp.h, linux/in.h
 DATAGRAM = 4096
 QUICK = 20                # how often a step is looked for before the client waits for quiet
 
@@ -25,7 +25,6 @@ class Server:
     def __init__(self, host: Host, proto: str, port: int, ears: BaseSelector) -> None:
         self.host, self.proto, self.port, self.ears = host, proto, port, ears
         self.open: dict[socket.socket, str] = {}
-        self.kept: set[socket.socket] = set()
         self.answers: dict[bytes, bytes] = {}     # question and answer, without DNS's two id bytes
         self._listen()
 

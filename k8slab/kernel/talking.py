@@ -18,7 +18,7 @@ class Talking(Stage):
 
     def send(self, name: str, data: bytes, holds: tuple[str, str, int] | None) -> list:
         """Send one packet as a program of the host would; `holds`: protocol, address, port of a socket that waits."""
-        host, held, refused = self.hosts[name], None, None
+        host, held = self.hosts[name], None
         with host.inside():
             out = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
             if holds and holds[0] == "udp":
@@ -31,13 +31,13 @@ class Talking(Stage):
         self._begin()
         try:
             out.sendto(data, (socket.inet_ntoa(data[16:20]), 0))
-        except OSError as error:
-            refused = error.errno
+        except OSError:
+            pass                        # what the kernel refuses to send leaves no packet: that is its answer
         self.settle()
         out.close()
         if held:
             held.close()
-        return [*self._end(), ("errno", refused)]
+        return self._end()
 
     def connect(self, name: str, source: tuple[str, int], target: tuple[str, int], question: bytes) -> list:
         """Open a connection, ask, hear the answer and close."""
@@ -46,7 +46,7 @@ class Talking(Stage):
         client.ask(question)
         self.settle()
         self._silence(kept)
-        return [*self._end(), ("outcome", client.outcome, client.said)]
+        return self._end()
 
     def ask_udp(self, name: str, source: tuple[str, int], target: tuple[str, int], question: bytes) -> list:
         """Send one datagram from a socket of a host, and hear the answer."""
@@ -54,15 +54,14 @@ class Talking(Stage):
             talk = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         talk.bind(source)
         self._begin()
-        refused = None
         try:
             talk.connect(target)
             talk.send(question)
-        except OSError as error:
-            refused = error.errno
+        except OSError:
+            pass                        # what the kernel refuses to send leaves no packet: that is its answer
         self.settle()
         talk.close()
-        return [*self._end(), ("errno", refused)]
+        return self._end()
 
     def many(self, n: int, name: str, address: str, target: tuple[str, int], first: int) -> Counter:
         """Open `n` connections and count the answers; an outcome stands for those that nobody gave."""

@@ -186,14 +186,14 @@ def _port(field: Field, kind: str) -> dict:
 
 
 def _no_twins(spec: Field, ports: list[dict]) -> None:
-    for at, field in enumerate(spec.at("ports").items()):
+    for at, port in enumerate(spec.at("ports").items()):
         if len(ports) > 1 and not ports[at]["port_name"]:
-            raise field.at("name").wrong("a name is wanted, since there are several ports")
+            raise port.at("name").wrong("a name is wanted, since there are several ports")
         for other in ports[:at]:
             if other["port_name"] == ports[at]["port_name"]:
-                raise field.at("name").wrong(f"{other['port_name']!r} is the name of another port, too")
+                raise port.at("name").wrong(f"{other['port_name']!r} is the name of another port, too")
             if (other["port"], other["protocol"]) == (ports[at]["port"], ports[at]["protocol"]):
-                raise field.at("port").wrong(f"{other['port']}/{other['protocol']} is another port's, too")
+                raise port.at("port").wrong(f"{other['port']}/{other['protocol']} is another port's, too")
 
 
 def _ingress(whole: Field) -> tuple[str, ...]:
@@ -224,16 +224,16 @@ def _slice(whole: Field, namespace: str, found: dict) -> None:
         )
         for field in whole.at("ports").items()
     ]
-    for field in whole.at("endpoints").items():
-        condition, hints = field.at("conditions"), field.at("hints")
-        addresses = [one.address() for one in field.at("addresses").items()]
+    for endpoint in whole.at("endpoints").items():
+        condition, hints = endpoint.at("conditions"), endpoint.at("hints")
+        addresses = [one.address() for one in endpoint.at("addresses").items()]
         if not addresses or not addresses[0]:
-            raise field.at("addresses").wrong("an IPv4 address is wanted")
+            raise endpoint.at("addresses").wrong("an IPv4 address is wanted")
         common = {
             "ready": condition.at("ready").truth(True),
             "serving": condition.at("serving").truth(True),
             "terminating": condition.at("terminating").truth(False),
-            "node": field.at("nodeName").text(default=""),
+            "node": endpoint.at("nodeName").text(default=""),
             "zone_hints": _names(hints.at("forZones")),
             "node_hints": _names(hints.at("forNodes")),
         }

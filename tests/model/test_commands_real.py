@@ -82,7 +82,7 @@ SCENES = {
         ip link add tmp type veth peer name vb; ip link; ip -n a link; ip link set tmp netns a;
         ip -n a link set tmp name u; ip link set tmp netns a; ip link; ip -n a link; ip link del va; ip link;
         ip link add br0 type bridge; ip link""",
-    "a bridge": BRIDGED + f"""
+    "a bridge": BRIDGED + """
         ip link; ip a; ip -br a; ip -n a a; ip r; ip -n a r; ip netns exec a ping -c 1 10.0.0.3;
         ip netns exec b ping -c 2 -i 0.2 10.0.0.1; ip neigh; ip -n a neigh; ip -n b neigh; ip -n b neigh show dev eth0;
         ip link set va nomaster; ip link; ip netns exec a ping -c 1 -W 4 10.0.0.3; ip link set va master br0;
