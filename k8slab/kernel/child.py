@@ -206,7 +206,7 @@ def main(descriptor: int) -> None:
     os.set_inheritable(descriptor, False)       # no program of a host may keep the pipe open
     pipe = Connection(descriptor)
     try:
-        isolate()
+        isolate(descriptor)
     except OSError as error:
         pipe.send((0, error.strerror or str(error), None))
         return

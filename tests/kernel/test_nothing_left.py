@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from k8slab.kernel.dataplane import Kernel
+from tests.kernel.journeys import network, rules
 from tests.kernel.users import USERS, start
 
 pytestmark = pytest.mark.kernel
@@ -29,3 +34,13 @@ def test_nothing_is_left_after_a_kill(user):
 @pytest.mark.parametrize("user", USERS)
 def test_nothing_is_left_after_fifty_kills(user):
     moments(user, seed=1, count=50)
+
+
+def test_a_process_that_hangs_ends_with_its_pipe():
+    lab = Kernel(network(), rules())
+    outer = lab.holder.process
+    inner = int(Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text(encoding="ascii"))
+    os.kill(inner, signal.SIGSTOP)
+    lab.holder.pipe.close()                  # as when the notebook's process is killed
+    outer.wait(30)
+    assert not Path(f"/proc/{inner}").exists()
