@@ -18,6 +18,7 @@ GAP, INDENT = "  ", "    "
 CODE = 'style="background: none; padding: 0; font-size: 12px"'
 PORT = re.compile(r":(?=\d)")                 # where an address may go on in the next line
 NAME = re.compile(r"(?<=[\w-])([/:])(?=\w)")    # and a name, as shop/web:http
+PATH = re.compile(r"(?<=\w)/(?=[a-z])")        # and a path, as /api/v1/nodes, but no mask
 # Of a rule, options and the arrows in comments, escaped: a line of HTML would break at their hyphens.
 UNBROKEN = re.compile(r"(?<![^ ])--?[A-Za-z][a-z-]*|-&gt;")
 
@@ -123,7 +124,8 @@ def _html(column: Column, cell: Cell, tag: str) -> str:
     if isinstance(cell, Folded):
         words = f"<details><summary>{escape(cell.line)}</summary>{code(cell.code)}</details>"
     elif column.code and cell:
-        words = f"<code {CODE}>{escape(cell) if ' ' in cell else PORT.sub('<wbr>:', escape(cell))}</code>"
+        text = PATH.sub("<wbr>/", escape(cell))
+        words = f"<code {CODE}>{text if ' ' in cell else PORT.sub('<wbr>:', text)}</code>"
     else:
         words = NAME.sub(r"<wbr>\1", escape(cell))
     scope = ' scope="row"' if tag == "th" else ""
