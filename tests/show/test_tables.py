@@ -303,8 +303,3 @@ def test_a_capture_of_nothing_says_where_packets_were() -> None:
     assert packets_table(dropped, "worker1", "eth0").notes == (
         "The journey's packets were on client eth0, worker1 veth-client.",)
     assert TABLES["nowhere"].caption == "Packets on worker1 eth9: 0 packets"
-
-
-def test_a_path_may_break_before_a_slash_and_a_mask_may_not() -> None:
-    html = Table("Log", (Column("What", code=True),), (("GET /api/v1/nodes: 200",), ("-d 10.96.0.1/32 -j DNAT",))).html
-    assert "GET /api<wbr>/v1<wbr>/nodes: 200<" in html and "10.96.0.1/32" in html

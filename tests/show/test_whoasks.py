@@ -6,6 +6,7 @@ import pytest
 
 from k8slab.cluster.cluster import Cluster
 from k8slab.lab import Lab
+from k8slab.show.grid import Column, Table
 from k8slab.show.whoasks import requests_table, who_asks
 from tests.show.tidy import faults
 
@@ -37,3 +38,8 @@ def test_the_table_is_cut_where_it_would_be_too_long() -> None:
     assert f"… and {len(log) - 5} more" in str(requests_table(log, 5)) and "more" not in str(requests_table(log[:5], 5))
     with pytest.raises(ValueError, match="lab.advance"):
         who_asks([])
+
+
+def test_a_path_may_break_before_a_slash_and_a_mask_may_not() -> None:
+    html = Table("Log", (Column("What", code=True),), (("GET /api/v1/nodes: 200",), ("-d 10.96.0.1/32 -j DNAT",))).html
+    assert "GET /api<wbr>/v1<wbr>/nodes: 200<" in html and "10.96.0.1/32" in html
