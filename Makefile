@@ -1,23 +1,28 @@
-# make lab       install into .venv what the course needs, and open its first notebook in JupyterLab
+# make lab       install into .venv what the course needs, and open its map in JupyterLab
 # make test      install what the tests need too, and run all but the slow ones
 # make test-all  the same, then the slow ones
 # make page      write the notebooks to build/pages as single HTML files, to be read without Python
+# make print     write the maps and the glossary to build/print.html, for a printer
+# make fresh     put the notebooks back as they were, and what a learner changed or made into build/kept
+# make wheels    download into build/wheels what a machine without internet needs for: make lab WHEELS=build/wheels
 #
 # Asks for a POSIX make, Python 3.11 or newer and its venv module. Another Python: make lab PYTHON=python3.12
 
 PYTHON = python3
-NOTEBOOK = notebooks/00-check-your-bench.ipynb
+NOTEBOOK = notebooks/index.ipynb
 # Further words for JupyterLab, as in: make lab LABFLAGS='--no-browser --port=9000'
 LABFLAGS =
 # Further words for pytest, as in: make test PYTESTFLAGS='-k conntrack'
 PYTESTFLAGS =
 # How many test files run at once.
 JOBS = 2
+# A folder that `make wheels` filled: then nothing is asked of the internet.
+WHEELS =
 
 PYTEST = .venv/bin/python -m pytest -n $(JOBS) --dist loadfile
-INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check
+INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check $(if $(WHEELS),--no-index --find-links='$(WHEELS)')
 
-.PHONY: setup lab test test-slow test-all notebooks page pictures bench clean
+.PHONY: setup lab test test-slow test-all notebooks page print fresh wheels pictures bench clean
 
 # The two stamps say what is in .venv; a change of pyproject.toml makes both out of date.
 setup: .venv/lab.stamp
@@ -70,6 +75,19 @@ notebooks: setup
 # The notebooks as single HTML files with live steppers, which need no network and no Python.
 page: setup
 	.venv/bin/python scripts/pages.py
+
+print: setup
+	@mkdir -p build
+	.venv/bin/python -m k8slab.course.printed > build/print.html
+	@echo build/print.html
+
+fresh: setup
+	@.venv/bin/python scripts/fresh.py
+
+# With what pip itself needs to install the project from its folder.
+wheels: setup
+	.venv/bin/python -m pip download --quiet --disable-pip-version-check --dest build/wheels . 'setuptools>=77'
+	@echo 'build/wheels: for the same system and Python version; there: make lab WHEELS=build/wheels'
 
 # What takes how long, as ratios: nothing here fails.
 bench: .venv/test.stamp

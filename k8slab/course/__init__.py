@@ -5,5 +5,7 @@ unit = course.unit("04")
 """
 
 from k8slab.course.catalogue import UNITS, enter_code, progress, unit
+from k8slab.course.contents import contents, ways
+from k8slab.course.glossary import glossary
 
-__all__ = ["UNITS", "enter_code", "progress", "unit"]
+__all__ = ["UNITS", "contents", "enter_code", "glossary", "progress", "unit", "ways"]

@@ -35,6 +35,13 @@ def ticked(store: Progress) -> list[bool]:
     return [units.get(number, {}).get(key, {}).get("outcome") == RIGHT for number, key in _ticks()]
 
 
+def ticked_by_unit(store: Progress) -> dict[str, tuple[int, int]]:
+    """For each unit, how many of its exercises and questions were answered right, and how many it has."""
+    right = {key for key, tick in zip(_ticks(), ticked(store)) if tick}
+    return {number: (sum((number, key) in right for key in content.ticks), len(content.ticks))
+            for number, content in UNITS.items()}
+
+
 def progress(store: Progress | None = None) -> Panel:
     """How far you have come: shown while a kernel runs, not saved with the notebook."""
     store = store or Progress()
@@ -48,24 +55,17 @@ def progress(store: Progress | None = None) -> Panel:
 def _live(store: Progress) -> Callable[[], widgets.Widget]:
     def live() -> widgets.Widget:
         try:
-            ticks = dict(zip(_ticks(), ticked(store)))
+            ticks, done = ticked(store), ticked_by_unit(store)
         except (ProgressError, OSError) as error:
             return widgets.frame(widgets.say(f"<p>{code(str(error))}</p>"))
-        rows = "".join(
-            f"<li>{number} {content.title}: {sum(ticks[number, key] for key in content.ticks)} of "
-            f"{len(content.ticks)} right</li>"
-            for number, content in UNITS.items()
-        )
-        return widgets.frame(
-            widgets.say(
-                f"<ul>{rows}</ul><p>Code for these ticks: <code>{ticks_code(list(ticks.values()))}</code></p><p>All "
-                f"your "
-                f"answers are in "
-                f"<code>{store.path.name}</code>, in the list of files on the left: right-click, Download, keeps them; "
-                f"drop the file "
-                "there again to put them back.</p>"
-            )
-        )
+        after = next((number for number, (right, of) in done.items() if right < of), "")
+        on = (f"<p>Go on with {after} {UNITS[after].title}.</p>" if after else "<p>You have done all of it.</p>")
+        rows = "".join(f"<li>{number} {UNITS[number].title}: {right} of {of} right</li>"
+                       for number, (right, of) in done.items())
+        return widgets.frame(widgets.say(
+            f"<ul>{rows}</ul>{on}<p>Code for these ticks: <code>{ticks_code(ticks)}</code></p><p>All your answers are in "
+            f"<code>{store.path.name}</code>, in the list of files on the left: right-click, Download, keeps them; "
+            "drop the file there again to put them back.</p>"))
 
     return live
 

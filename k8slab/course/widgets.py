@@ -40,7 +40,7 @@ STYLE = style_tag(
 .k8slab-course .widget-hbox { flex-wrap: wrap; height: auto; overflow: visible }
 .k8slab-course .jupyter-button { align-self: flex-start; width: auto; height: auto; min-height: 30px;
   padding: 3px 14px; border: 1px solid var(--c-here);  border-radius: 6px; background: var(--jp-layout-color1); 
-  olor: var(--jp-ui-font-color1);
+  color: var(--jp-ui-font-color1);
   font: 14px/1.5 var(--jp-ui-font-family) }
 .k8slab-course :is(button, input):focus-visible { outline: 2px solid var(--c-here); outline-offset: 1px }
 .k8slab-course .k8slab-item { align-self: stretch; max-width: 640px; text-align: left;

@@ -186,6 +186,7 @@ def set_theme(page: "Page", name: str) -> None:
     page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", name)
     page.wait_for_function("dark => (document.body.dataset.jpThemeLight === 'false') === dark",
                            arg=name.endswith("Dark"))
+    page.wait_for_selector("#jupyterlab-splash", state="detached")   # it covers the page while styles are loaded
 
 
 def open_stepper(page: "Page") -> None:

@@ -10,6 +10,8 @@ from tests.differential.many import PER_NETWORK, some
 pytestmark = pytest.mark.kernel
 
 SEED = 2026
+# A breakage that many cases must be tried for is for `make test-slow`.
+LONG = {"nat is asked for every packet", "an entry is confirmed as it is made", "REJECT is silent", "RETURN accepts"}
 
 
 @pytest.mark.parametrize("part", [0, 1, *(pytest.param(part, marks=pytest.mark.slow) for part in range(2, 6))])
@@ -19,7 +21,8 @@ def test_the_model_takes_the_kernels_steps(part):
         assert found.differences == [] and found.refused == 0
 
 
-@pytest.mark.parametrize("name", BREAKAGES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name
+                                  for name in BREAKAGES])
 def test_a_broken_model_is_seen(name):
     broken, network = BREAKAGES[name]
     first = range(network * PER_NETWORK, (network + 1) * PER_NETWORK)

@@ -22,7 +22,7 @@ from tests.browser.chromium import headless_chromium
 from tests.browser.lab import Server, Watch, free_port, open_notebook, run_all, wrong_cells
 from tests.project.copies import clean_environment, copy_project
 
-NOTEBOOK = "notebooks/00-check-your-bench.ipynb"
+NOTEBOOK = "notebooks/index.ipynb"
 ADDRESS = re.compile(r"(http://127\.0\.0\.1:\d+)/lab/tree/(\S+)\?token=(\w+)")
 # Root's own PATH may lead to where nobody else may go.
 ORDINARY_PATH = "/usr/local/bin:/usr/bin:/bin"

@@ -1,7 +1,9 @@
 """What `make` says to those who lack something, and which words it gives to JupyterLab."""
 
 import os
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -83,3 +85,47 @@ def test_slow_tests_are_left_to_their_own_target(installed: Path) -> None:
     assert make(installed, "test").stdout.count("not slow") == 2
     both = make(installed, "test-all").stdout.split("\n")
     assert both.count("not slow") == both.count("slow") == 1
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+def test_fresh_puts_the_notebooks_back_and_loses_nothing(tmp_path: Path) -> None:
+    clone = copy_project(tmp_path / "clone")
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@b.c", "-C", str(clone))
+    for words in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "all"]):
+        subprocess.run([*git, *words], check=True, env=clean_environment())
+    changed, made = clone / "notebooks/index.ipynb", clone / "notebooks/k8slab-progress.json"
+    before = changed.read_text()
+    for kept in ("1", "2"):
+        changed.write_text("{}")
+        made.write_text(kept)
+        done = subprocess.run([sys.executable, clone / "scripts/fresh.py"], capture_output=True, text=True)
+        assert done.stdout == ("The notebooks are as new. 1 changed and 1 new files are kept in build/kept/"
+                               f"{kept}.\n"), done.stderr
+        assert changed.read_text() == before and not made.exists()
+        assert (clone / "build/kept" / kept / "notebooks/k8slab-progress.json").read_text() == kept
+        assert (clone / "build/kept" / kept / "notebooks/index.ipynb").read_text() == "{}"
+    done = subprocess.run([sys.executable, clone / "scripts/fresh.py"], capture_output=True, text=True)
+    assert "nothing had changed" in done.stdout and not (clone / "build/kept/3").exists()
+
+
+def test_fresh_without_git_touches_nothing_and_says_what_to_do(tmp_path: Path) -> None:
+    clone = copy_project(tmp_path / "clone")
+    (clone / "notebooks/k8slab-progress.json").write_text("1")
+    done = subprocess.run([sys.executable, clone / "scripts/fresh.py"], capture_output=True, text=True,
+                          env=clean_environment() | {"GIT_CEILING_DIRECTORIES": str(tmp_path)})
+    assert done.returncode == 1 and "unpack the course into a new folder" in done.stderr.lower()
+    assert (clone / "notebooks/k8slab-progress.json").read_text() == "1"
+
+
+@pytest.mark.slow
+def test_a_room_without_internet_installs_from_the_wheels(tmp_path: Path) -> None:
+    clone = copy_project(tmp_path / "clone")
+    assert make(clone, "setup").returncode == 0
+    assert make(clone, "wheels").returncode == 0
+    room = copy_project(tmp_path / "room")
+    wheels = clone / "build/wheels"
+    offline = {"PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "0", "PIP_CONFIG_FILE": os.devnull}
+    assert make(room, "setup", **offline).returncode != 0
+    done = make(room, "setup", f"WHEELS={wheels}", **offline)
+    assert done.returncode == 0, done.stderr
+    assert subprocess.run([room / ".venv/bin/k8slab", "demo", "--dataplane", "model"], capture_output=True).returncode == 0
