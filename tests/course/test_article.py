@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
+from k8slab import lab
 from k8slab.cluster import control, kubelet
 from k8slab.cluster.client import Client
 from k8slab.cluster.control import MasterLeases
@@ -21,6 +22,7 @@ from k8slab.cluster.node import Kubelet
 from k8slab.cluster.proxy import Follower
 from k8slab.cluster.store import Store
 from k8slab.errors import Told
+from k8slab.kubeproxy import service
 from k8slab.machines import Machines
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
@@ -85,7 +87,28 @@ CRASHED, LEASES = 'lab.cluster.api_servers["k8smaster3"].crash()', '"get leases 
 SECONDS = 'tries.append(Connection("new each second"'
 VIP = "kubernetes   ClusterIP   10.96.0.1    <none>        443/TCP"
 
+RULES_2021 = (
+    '-A KUBE-SERVICES -d 10.96.0.1/32 -p tcp -m comment --comment "default/kubernetes:https cluster IP" -m tcp '
+    "--dport 443 -j KUBE-SVC-NPX46M4PTMTKRN6Y\n",
+    '-A KUBE-SVC-NPX46M4PTMTKRN6Y -m comment --comment "default/kubernetes:https" -j KUBE-SEP-VDNPK4CXOQDGPWFC\n',
+    '-A KUBE-SEP-VDNPK4CXOQDGPWFC -p tcp -m comment --comment "default/kubernetes:https" -m tcp -j DNAT '
+    "--to-destination 10.106.175.128:6443\n")
+
 ARTICLE = (
+    Statement("Every Kubernetes cluster is provisioned with a special service", "02",
+              "%kubectl get svc kubernetes -n default", (VIP,), "no API server makes it",
+              instead(control, "ensure_service", lambda real: lambda *words: None), (MADE,), at_once=True),
+    Statement("Kubernetes master runs its pods etc in its own namespace", "02",
+              "%kubectl get pods -n kube-system -o wide | grep apiser", ("kube-apiserver-k8smaster   1/1     Running",),
+              "kubelet tells nobody of its static Pods", instead(Kubelet, "_mirror", lambda real: lambda self: None),
+              (MADE,), at_once=True),
+    Statement("iptables mapping used to map cluster ip in endpoint IP: the three rules", "06",
+              'for version in ("1.21", "1.36")', RULES_2021, "the hash is another",
+              lambda patch: patch.setattr(service, "digest", lambda *words: "A" * 16), ("def objects(",)),
+    Statement("iptables mapping …: as `iptables -t nat --list-rules` prints it", "06", "iptables -t nat --list-rules",
+              (RULES_2021[0],), "kube-proxy heard of another address",
+              instead(lab, "node_rules", lambda real: lambda *words: real(*words).replace("10.96.0.1/", "10.96.0.9/")),
+              ("lab = Lab(seed=1)",), at_once=True),
     Statement("Kubernetes API service also runs in default namespace", "02", "%kubectl get svc kubernetes -n default",
               (VIP,), "the controller writes in another namespace",
               lambda patch: patch.setattr(control, "NAMESPACE", "kube-public"), (MADE,), at_once=True),
