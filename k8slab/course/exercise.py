@@ -80,7 +80,7 @@ class Exercise:
             if isinstance(probes, Outcome):
                 return probes
             mine = set(chain.from_iterable(rules_of(lab).values())) - set(chain.from_iterable(before.values()))
-            return _verdict([probe.send(lab) for probe in probes], mine, self.faults)
+            return verdict([probe.send(lab) for probe in probes], mine, self.faults)
         except Unfit as unfit:
             return unfit.outcome
 
@@ -107,7 +107,12 @@ def rules_of(lab: Lab) -> Rules:
     }
 
 
-def _verdict(sent: Sequence[Sent], mine: Iterable[str], faults: Iterable[Fault]) -> Outcome:
+def verdict(sent: Sequence[Sent], mine: Iterable[str], faults: Iterable[Fault]) -> Outcome:
+    """What became of packets; `mine`: the rules that are the answer's, `faults`: the first that fits is told.
+
+    >>> verdict([], (), ())
+    Right. 0 of 0 packets go where they should.
+    """
     unknown = next((one.trace.reason for one in sent if one.trace.verdict == "UNKNOWN"), "")
     if unknown:
         return Outcome(CANNOT_CHECK, f"The packet's way cannot be told: {unknown}")

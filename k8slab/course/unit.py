@@ -15,6 +15,7 @@ from html import escape
 
 from k8slab.course import widgets
 from k8slab.course.exercise import Exercise
+from k8slab.course.functions import source
 from k8slab.course.outcome import NOT_ATTEMPTED, RIGHT, Outcome, code
 from k8slab.course.progress import Progress, ProgressError
 from k8slab.course.question import Prediction, Question, Quiz
@@ -137,6 +138,7 @@ class Unit:
                 outcome.html + self._offer(key, outcome),
                 lambda: self.hint(exercise.key).html,
                 lambda: self.solution(exercise.key).html,
+                self._last(key) if outcome.kind == NOT_ATTEMPTED else "",
             )
 
         return Panel(str(outcome), outcome.html, live)
@@ -189,9 +191,15 @@ class Unit:
         outcome = exercise.grade(answer)
         if outcome.kind != NOT_ATTEMPTED:
             tries = self._kept(key).get("tries", 0) + 1
-            kept = {"answer": answer} if isinstance(answer, (str, list, tuple)) else {}
-            self._keep(key, outcome=outcome.kind, tries=tries, **kept)
+            text = answer if isinstance(answer, (str, list, tuple)) else source(answer)
+            self._keep(key, outcome=outcome.kind, tries=tries, **({"answer": text} if text else {}))
         return exercise, outcome
+
+    def _last(self, key: str) -> str:
+        """The answer that was checked last, as HTML to be copied from; "" where there is none."""
+        answer = self._kept(key).get("answer")
+        text = answer.strip() if isinstance(answer, str) else "\n".join(map(str, answer or ()))
+        return f"<p>You last gave:</p><pre>{escape(text)}</pre>" if text else ""
 
     def _offer(self, key: str, outcome: Outcome) -> str:
         tries = self._kept(key).get("tries", 0)

@@ -222,15 +222,14 @@ def ordering(title: str, items: Sequence[str], old: Sequence[str], check: Callab
     return frame(say(about), *buttons.values(), row, answer)
 
 
-def checked(html: str, hint: Callable[[], str], solution: Callable[[], str]) -> VBox:
-    """What became of an answer, with a button for the next hint and one for the solution."""
+def checked(html: str, hint: Callable[[], str], solution: Callable[[], str], last: str = "") -> VBox:
+    """What became of an answer, with a button for the next hint, one for the solution, and one for the last answer.
+
+    `last`: the answer of another day as HTML, or "" for no such button.
+    """
     from ipywidgets import HBox
 
     more = say()
-    buttons = HBox(
-        [
-            button("Hint", lambda: setattr(more, "value", hint())),
-            button("Show a solution", lambda: setattr(more, "value", solution())),
-        ]
-    )
+    shown = {"Hint": hint, "Show a solution": solution} | ({"Show my last answer": lambda: last} if last else {})
+    buttons = HBox([button(words, lambda of=of: setattr(more, "value", of())) for words, of in shown.items()])
     return frame(say(html), buttons, more)

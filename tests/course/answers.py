@@ -7,7 +7,6 @@ lab takes commands for worker1 here; one whose answer is a packet, its fields.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 
 from k8slab.course.units.labs import ROUTED, TRANSLATE
@@ -16,16 +15,8 @@ from k8slab.course.units.unit02 import filled
 from k8slab.course.units.unit05 import STATIONS as HOMEWARD
 from k8slab.course.units.unit06 import STATIONS as TO_DNS
 from k8slab.kubeproxy.names import service_chain
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """What is tried on one exercise."""
-
-    right: tuple = ()
-    foreseen: tuple = ()
-    others: tuple[tuple[object, str], ...] = ()
-
+from tests.course import answers_10
+from tests.course.answers_form import Answers
 
 WIDE = "iptables -t nat -A {} -d 10.96.0.1 -j DNAT --to-destination 10.106.175.128:6443"
 NARROW = f"iptables -t nat -A {{}} {TRANSLATE}"
@@ -342,3 +333,4 @@ ANSWERS: dict[tuple[str, str], Answers] = {
         ),
     ),
 }
+ANSWERS |= answers_10.ANSWERS

@@ -36,7 +36,7 @@ def shares(rules: str) -> dict[str, Fraction]:
     return found
 
 
-def _equal(found: dict[str, Fraction], servers: Sequence[str], why: str = "") -> None:
+def equal(found: dict[str, Fraction], servers: Sequence[str], why: str = "") -> None:
     """Raise Unfit unless these servers, and no others, have equal shares."""
     fine = [one for one in servers if abs(found.get(one, 0) - Fraction(1, len(servers))) <= CLOSE]
     if len(fine) < len(servers):
@@ -55,7 +55,7 @@ def two_left(lab: Lab, answer: object) -> Sequence[Probe]:
         raise Unfit(CANNOT_CHECK, "The lab is wanted.")
     found = shares(lab.run("worker1", "iptables-save"))
     lost = [to for to in found if to not in MASTERS]
-    _equal(
+    equal(
         found,
         MASTERS[:2],
         "Some connections find no rule any more: the last rule must take all that is left, without a probability."
@@ -88,7 +88,7 @@ def fair(_: Lab, answer: object) -> Sequence[Probe]:
         "a quarter of all to them?",
         (0.5, 0.5, 0.5): "Each of the rules takes half of what has come as far as it.",
     }.get(first, "")
-    _equal(shares(text), FOUR, why)
+    equal(shares(text), FOUR, why)
     return (ASK,)
 
 

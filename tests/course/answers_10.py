@@ -1,0 +1,143 @@
+"""Answers to unit 10, whose exercises are functions: as their text, or as functions that stand in no file of a cell."""
+
+from __future__ import annotations
+
+from k8slab.course.units.ownparts import PARTS
+from tests.course.answers_form import Answers
+
+
+def altered(name: str, *pairs: str) -> str:
+    """A part's solution with something else in it: `old`, `new`, `old`, `new`."""
+    text = PARTS[name].solution
+    for old, new in zip(pairs[::2], pairs[1::2]):
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+def filled(name: str, blank: str) -> str:
+    """A part as the notebook has it, with its blank filled."""
+    return PARTS[name].blank.replace("____", blank)
+
+
+BY_YIELD = '''
+def endpoint_rules(name, protocol, end):
+    words = f"-A {chain('KUBE-SEP-', name + protocol + end)} -m comment --comment {name}"
+    yield f"{words} -s {end.split(':')[0]}/32 -j KUBE-MARK-MASQ"
+    yield f"{words} -p {protocol} -m {protocol} -j DNAT --to-destination {end}"
+'''
+FROM_THE_END = '''
+def balance_rules(name, protocol, ends):
+    def rule(left, end):
+        chance = f"-m statistic --mode random --probability {1 / left:.10f} " if left > 1 else ""
+        return (f'-A {chain("KUBE-SVC-", name + protocol)} -m comment --comment "{name} -> {end}" {chance}'
+                f'-j {chain("KUBE-SEP-", name + protocol + end)}')
+    return tuple(map(rule, range(len(ends), 0, -1), ends))
+'''
+SLICE_BY_NUMBER = altered("endpoints", "own.get(\"name\", \"\") == port.get(\"name\", \"\")",
+                          "own[\"port\"] == port[\"targetPort\"]")
+
+ANSWERS: dict[tuple[str, str], Answers] = {
+    ("10", "digest"): Answers(
+        right=(filled("chain", "-40"),),
+        others=(
+            (filled("chain", "52"), "iptables allows 28 characters"),
+            (filled("chain", "15"), "The packets cannot tell"),
+            (filled("chain", "15"), "wanted: `-A KUBE-"),
+            (filled("chain", "2"), "there is a chain of that name"),
+            (lambda prefix: prefix, "`chain` raised TypeError"),
+            (PARTS["chain"].blank.replace("prefix +", "'x' + prefix +"), "There is still a blank"),
+            ("def chain(prefix, text):\n    prefix + text", "gave None; the name of a chain is wanted. Is there a `ret"),
+            ("def chain(prefix, text):\n    return 7", "gave 7; the name of a chain"),
+            ("def chain(prefix, text)\n    return 7", "cannot be read"),
+            ("x = 1", "defines no function `chain`"),
+            (16, "A function is wanted: `chain(prefix, text)`"),
+        ),
+    ),
+    ("10", "endpoint"): Answers(
+        right=(BY_YIELD, filled("endpoint_rules", "DNAT --to-destination {address}:{end.split(':')[1]}").replace(
+            "split(':')", "split(chr(58))")),
+        foreseen=(filled("endpoint_rules", "DNAT --to-destination {address}"),),
+        others=(
+            (filled("endpoint_rules", "DNAT"), "iptables refuses line"),
+            (filled("endpoint_rules", "ACCEPT"), "its destination in the end was 10.96.0.1:443"),
+            (altered("endpoint_rules", "KUBE-MARK-MASQ", "RETURN"), "packets go where they should"),
+            (altered("endpoint_rules", "-m comment --comment {name}", ""), "wanted: `-A KUBE-SEP-"),
+            (altered("endpoint_rules", "return [", "return 5 if name else ["), "gave 5; a list of rules is wanted"),
+        ),
+    ),
+    ("10", "balance"): Answers(
+        right=(FROM_THE_END, filled("balance_rules", "1 / len(ends[at:])")),
+        others=(
+            (filled("balance_rules", "1 / len(ends)"), "what is a third of all to it"),
+            (filled("balance_rules", "0.5"), "which part of them is the first server's"),
+            (filled("balance_rules", "1 / (len(ends) - at - 1)"), "which part of them is the first server's"),
+            (filled("balance_rules", "1 / at"), "`balance_rules` raised ZeroDivisionError: division by zero, in line 6"),
+            (altered("balance_rules", ":.10f", ":.3f"), "get 1/3 of the connections"),
+        ),
+    ),
+    ("10", "headless"): Answers(
+        right=(lambda service: "." in service["spec"].get("clusterIP", ""),
+               'def served(service):\n    return service["spec"].get("clusterIP", "None") != "None"\n'),
+        foreseen=('def served(service):\n    spec = service["spec"]\n'
+                  '    return spec["type"] == "ClusterIP" and spec["clusterIP"] != "None"\n',),
+        others=(
+            (lambda service: True, "`served`"),
+            ('def served(service):\n    return bool(service["spec"].get("clusterIP"))\n', "is the word None"),
+            ('def served(service):\n    return service["spec"]["clusterIP"] != "None"\n',
+             "raised KeyError: 'clusterIP', in line 2 of the cell of `served`: `return service["),
+            (lambda service: False, "packets go where they should"),
+        ),
+    ),
+    ("10", "ready"): Answers(
+        right=(altered("endpoints", "if not same or", "if not same:\n            continue\n        if False or"),),
+        foreseen=(altered("endpoints", " is not False", " in (True, False)"),),
+        others=(
+            (altered("endpoints", "return sorted(found)", "return sorted(found, key=lambda one: tuple(map(int, "
+                     "one.split(':')[0].split('.'))))"), "sorted as texts"),
+            (altered("endpoints", " is not False", " is True"), "only `false` is no"),
+            (altered("endpoints", "not same or ", ""), "in another namespace"),
+            (altered("endpoints", " or one[\"addressType\"] != \"IPv4\"", ""), "addressType IPv6"),
+            (altered("endpoints", "{own['port']}", "{port['targetPort']}"), "targetPort may be a name"),
+            (SLICE_BY_NUMBER, "targetPort may be a name"),
+            (altered("endpoints", "return sorted(found)", "return sorted(list(found) + ['10.244.1.7:8080'])"), "packet"),
+            (altered("endpoints", "return sorted(found)", "return 'none'"), "each `address:port`"),
+        ),
+    ),
+    ("10", "whole"): Answers(
+        right=(altered("kube_proxy", "rules += balance_rules(name, protocol, ends)\n", "pass\n",
+                       "for end in ends:\n", "rules += balance_rules(name, protocol, ends)\n"
+                       "                for end in ends:\n"),),
+        foreseen=(altered("kube_proxy", "-j REJECT", "-j DROP"),),
+        others=(
+            (altered("kube_proxy", "chains.append(", "str("), "neither a target nor a chain"),
+            (altered("kube_proxy", "rules += way_in(name, protocol, address, number)\n", "pass\n"), "packet"),
+            (altered("kube_proxy", "return frame(refused, chains, rules)", "return rules"), "a text is wanted, as `fr"),
+            (altered("kube_proxy", " has no endpoints", " has nobody"), "A port without endpoints has one rule"),
+            (altered("kube_proxy", "if ends:", "if ends or True:"), "packet"),
+        ),
+    ),
+    ("10", "leftover"): Answers(
+        right=(altered("sync", "for one in gone]", "for one in reversed(gone)]"),),
+        others=(
+            (altered("sync", "return text", "lines.sort(key=lambda line: line[-16:])\n    return text"),
+             "emptied before the first is deleted"),
+            (altered("sync", '[f":{one} - [0:0]" for one in gone] + ', ""), "emptied before the first is deleted"),
+            ("def sync(objects, there):\n    return kube_proxy(objects)\n", "lead nowhere and stay for ever"),
+            (altered("sync", ' + [f"-X {one}" for one in gone]', ""), "lead nowhere and stay for ever"),
+            (altered("sync", "for one in there if one not in text", "for one in there if 'SVC' in one"), "after 0 changes"),
+            (lambda objects: "", "raised TypeError"),
+        ),
+    ),
+}
+
+# Of test_course.py: exercise → what stands above the cell's last line, wrong and right.
+EDITS = {
+    "digest": (filled("chain", "12"), PARTS["chain"].solution),
+    "endpoint": (filled("endpoint_rules", "DNAT --to-destination {address}"), PARTS["endpoint_rules"].solution),
+    "balance": (filled("balance_rules", "1 / len(ends)"), PARTS["balance_rules"].solution),
+    "headless": ("def served(service):\n    return True\n", PARTS["served"].solution),
+    "ready": ("def endpoints(service, port, slices):\n    return slices[0]['ends']\n", PARTS["endpoints"].solution),
+    "whole": (altered("kube_proxy", "REJECT", "DROP"), PARTS["kube_proxy"].solution),
+    "leftover": ("def sync(objects, there):\n    return kube_proxy(objects)\n", PARTS["sync"].solution),
+}
