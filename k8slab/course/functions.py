@@ -104,8 +104,8 @@ def _raised(name: str, function: Callable, error: BaseException) -> str:
     code = getattr(function, "__code__", None)
     if not where and code is not None and _own(code):
         where = _where(iter([(code, code.co_firstlineno)]))    # it was never entered: its arguments are others
-    said = f"{type(error).__name__}: {message}" if message else type(error).__name__
-    return f"`{name}` raised {said.replace('`', chr(39))}{where}."
+    said = (f"{type(error).__name__}: {message}" if message else type(error).__name__).replace("`", "'")
+    return f"`{name}` raised {said}{where}." if where else f"With `{name}` it came to {said}."
 
 
 def _where(lines: Iterator[tuple[CodeType, int]]) -> str:
@@ -193,5 +193,5 @@ def shown(value: object) -> str:
     ('[1, 2]', "'xxxx")
     """
     short = reprlib.Repr()
-    short.maxstring = short.maxother = 90
+    short.maxstring, short.maxother, short.maxlist, short.maxtuple, short.maxdict, short.maxlevel = 70, 70, 3, 3, 3, 2
     return short.repr(value).replace("`", "'")

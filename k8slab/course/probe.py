@@ -117,4 +117,5 @@ def _missed(sent: Sent, mine: set[str]) -> list[str]:
     if not mine and not any(step.rule for step in steps):
         return []                               # nobody has written a rule: it is not a matter of rules
     ways = dict.fromkeys(f"{step.hook} of {step.node}" for step in steps if step.hook in ("PREROUTING", "OUTPUT"))
-    return [f"No rule of yours read it; it came by {', then '.join(ways)}." if ways else "No rule of yours read it."]
+    none = "No rule of yours read it" if mine else "No rule took it"
+    return [f"{none}; it came by {', then '.join(ways)}." if ways else f"{none}."]

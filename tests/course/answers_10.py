@@ -44,10 +44,9 @@ ANSWERS: dict[tuple[str, str], Answers] = {
             (filled("chain", "52"), "iptables allows 28 characters"),
             (filled("chain", "15"), "The packets cannot tell"),
             (filled("chain", "15"), "wanted: `-A KUBE-"),
-            (filled("chain", "2"), "there is a chain of that name"),
-            (lambda prefix: prefix, "`chain` raised TypeError"),
+            (lambda prefix: prefix, "With `chain` it came to TypeError"),
             (PARTS["chain"].blank.replace("prefix +", "'x' + prefix +"), "There is still a blank"),
-            ("def chain(prefix, text):\n    prefix + text", "gave None; the name of a chain is wanted. Is there a `ret"),
+            ("def chain(prefix, text):\n    prefix + text", "gave None; the name of a chain is wanted. Is there a `r"),
             ("def chain(prefix, text):\n    return 7", "gave 7; the name of a chain"),
             ("def chain(prefix, text)\n    return 7", "cannot be read"),
             ("x = 1", "defines no function `chain`"),
@@ -72,8 +71,8 @@ ANSWERS: dict[tuple[str, str], Answers] = {
             (filled("balance_rules", "1 / len(ends)"), "what is a third of all to it"),
             (filled("balance_rules", "0.5"), "which part of them is the first server's"),
             (filled("balance_rules", "1 / (len(ends) - at - 1)"), "which part of them is the first server's"),
-            (filled("balance_rules", "1 / at"), "`balance_rules` raised ZeroDivisionError: division by zero, in line 6"),
-            (altered("balance_rules", ":.10f", ":.3f"), "get 1/3 of the connections"),
+            (filled("balance_rules", "1 / at"), "raised ZeroDivisionError: division by zero, in line 6"),
+            (altered("balance_rules", ":.10f", ":.3f"), "ten digits"),
         ),
     ),
     ("10", "headless"): Answers(
@@ -82,7 +81,7 @@ ANSWERS: dict[tuple[str, str], Answers] = {
         foreseen=('def served(service):\n    spec = service["spec"]\n'
                   '    return spec["type"] == "ClusterIP" and spec["clusterIP"] != "None"\n',),
         others=(
-            (lambda service: True, "`served`"),
+            (lambda service: True, "`served` gives True for the Service shop/outside"),
             ('def served(service):\n    return bool(service["spec"].get("clusterIP"))\n', "is the word None"),
             ('def served(service):\n    return service["spec"]["clusterIP"] != "None"\n',
              "raised KeyError: 'clusterIP', in line 2 of the cell of `served`: `return service["),
@@ -91,8 +90,8 @@ ANSWERS: dict[tuple[str, str], Answers] = {
     ),
     ("10", "ready"): Answers(
         right=(altered("endpoints", "if not same or", "if not same:\n            continue\n        if False or"),),
-        foreseen=(altered("endpoints", " is not False", " in (True, False)"),),
         others=(
+            (altered("endpoints", " is not False", " in (True, False)"), "0.333 go to 10.106.175.129, which is not r"),
             (altered("endpoints", "return sorted(found)", "return sorted(found, key=lambda one: tuple(map(int, "
                      "one.split(':')[0].split('.'))))"), "sorted as texts"),
             (altered("endpoints", " is not False", " is True"), "only `false` is no"),
@@ -100,7 +99,7 @@ ANSWERS: dict[tuple[str, str], Answers] = {
             (altered("endpoints", " or one[\"addressType\"] != \"IPv4\"", ""), "addressType IPv6"),
             (altered("endpoints", "{own['port']}", "{port['targetPort']}"), "targetPort may be a name"),
             (SLICE_BY_NUMBER, "targetPort may be a name"),
-            (altered("endpoints", "return sorted(found)", "return sorted(list(found) + ['10.244.1.7:8080'])"), "packet"),
+            (altered("endpoints", "return sorted(found)", "return sorted({*found, '10.244.1.7:8080'})"), "packet"),
             (altered("endpoints", "return sorted(found)", "return 'none'"), "each `address:port`"),
         ),
     ),
@@ -108,25 +107,25 @@ ANSWERS: dict[tuple[str, str], Answers] = {
         right=(altered("kube_proxy", "rules += balance_rules(name, protocol, ends)\n", "pass\n",
                        "for end in ends:\n", "rules += balance_rules(name, protocol, ends)\n"
                        "                for end in ends:\n"),),
-        foreseen=(altered("kube_proxy", "-j REJECT", "-j DROP"),),
+        foreseen=(altered("kube_proxy", "-j REJECT", "-j DROP"), altered("kube_proxy", "refused.append(", "str(")),
         others=(
             (altered("kube_proxy", "chains.append(", "str("), "neither a target nor a chain"),
             (altered("kube_proxy", "rules += way_in(name, protocol, address, number)\n", "pass\n"), "packet"),
             (altered("kube_proxy", "return frame(refused, chains, rules)", "return rules"), "a text is wanted, as `fr"),
             (altered("kube_proxy", " has no endpoints", " has nobody"), "A port without endpoints has one rule"),
-            (altered("kube_proxy", "if ends:", "if ends or True:"), "packet"),
+            (altered("kube_proxy", "if ends:", "if not ends:"), "packet"),
         ),
     ),
     ("10", "leftover"): Answers(
         right=(altered("sync", "for one in gone]", "for one in reversed(gone)]"),),
         others=(
-            (altered("sync", "return text", "lines.sort(key=lambda line: line[-16:])\n    return text"),
-             "emptied before the first is deleted"),
-            (altered("sync", '[f":{one} - [0:0]" for one in gone] + ', ""), "emptied before the first is deleted"),
+            (altered("sync", "return text", "lines.sort(key=lambda line: line.split()[line[0] == '-'].strip(':'))\n"
+                     "    return text"), "emptied before the first is deleted"),
+            (altered("sync", '[f":{one} - [0:0]" for one in gone] + ', ""), "only when it is empty"),
             ("def sync(objects, there):\n    return kube_proxy(objects)\n", "lead nowhere and stay for ever"),
             (altered("sync", ' + [f"-X {one}" for one in gone]', ""), "lead nowhere and stay for ever"),
-            (altered("sync", "for one in there if one not in text", "for one in there if 'SVC' in one"), "after 0 changes"),
-            (lambda objects: "", "raised TypeError"),
+            (altered("sync", "for one in there if one not in text", "for one in there"), "iptables refuses line"),
+            (lambda objects: "", "With `sync` it came to TypeError"),
         ),
     ),
 }

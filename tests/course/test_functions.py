@@ -34,7 +34,7 @@ def said(function: object, *arguments: object) -> str:
         ("x = 1\nreturn x / 0", "ZeroDivisionError: division by zero, in line 3 of the cell of `mine`"),
         ("raise SystemExit", "raised SystemExit, in line 2"),
         ("raise KeyboardInterrupt", "raised KeyboardInterrupt, in line 2"),
-        ("def deep(): return deep()\nreturn deep()", "raised RecursionError"),
+        ("def deep(): return deep()\nreturn deep()", "raised RecursionError: maximum recursion depth"),
         ("class Bad(Exception):\n    def __str__(self): 1 / 0\nraise Bad", "raised Bad, in line 4"),
         ("import json\nreturn json.loads('{')", "in line 3 of the cell of `mine`: `return json.loads('{')`"),
         ("yield 1\nyield 1 / 0", "raised ZeroDivisionError: division by zero, in line 3"),

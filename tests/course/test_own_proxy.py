@@ -1,4 +1,4 @@
-"""Unit 10's reference, put together of nothing but what its notebook teaches, is a kube-proxy: by text and by packet."""
+"""Unit 10's reference, put together of what its notebook teaches and no more, is a kube-proxy: by text and packet."""
 
 from __future__ import annotations
 

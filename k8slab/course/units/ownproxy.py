@@ -142,8 +142,9 @@ def difference(wanted: Sequence[str], found: Sequence[str]) -> Difference | None
     told = [sorted(lines, key=lambda line: not line.startswith("-A")) for lines in (missing, more)]
     first = told[0][0] if told[0] else ""
     chain = " ".join((first or told[1][0]).split()[:2])
-    like = next((line for line in told[1] if line.startswith(f"{chain} ")), "") if first else told[1][0]
-    return Difference(len(missing) + len(more), first, like or (told[1][0] if told[1] else ""))
+    alike = next((line for line in told[1] if line.startswith(f"{chain} ")), "")
+    kin = next((line for line in told[1] if line.startswith(chain[:len("-A KUBE-SEP-")])), "")   # of another name
+    return Difference(len(missing) + len(more), first, (alike or kin) if first else told[1][0])
 
 
 # What a part gives: how it is told, and how a value is made of what came; None where it is no such thing.
@@ -161,6 +162,14 @@ GIVES: dict[str, tuple[str, Callable[[object], object]]] = {
 }
 
 
+def _told(value: object) -> str:
+    """An argument in a few words: objects of the API by kind and name."""
+    if isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+        return f"[{', '.join(map(_told, value[:2]))}{', ...' if len(value) > 2 else ''}]"
+    meta = value.get("metadata") if isinstance(value, dict) else None
+    return f"{value['kind']} {meta['namespace']}/{meta['name']}" if meta else shown(value)
+
+
 def guarded(name: str, function: Callable) -> Callable:
     """A part that raises Unfit where it gives something of another kind; what it is given is its own copy."""
     wanted, made_of = GIVES[PARTS[name].gives]
@@ -171,7 +180,7 @@ def guarded(name: str, function: Callable) -> Callable:
             value = list(value)                                  # rules that come by `yield` are rules
         made = made_of(value)
         if made is None:
-            told = ", ".join(shown(one) for one in arguments)
+            told = ", ".join(map(_told, arguments))
             missing = " Is there a `return`?" if value is None else ""
             raise Unfit(NOT_YET, f"`{name}({told})` gave {shown(value)}; {wanted}.{missing}")
         return made

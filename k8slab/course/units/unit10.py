@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from k8slab.course.exercise import Attempt, Exercise, Fault
+from k8slab.course.functions import called
+from k8slab.course.outcome import NOT_YET, Unfit
 from k8slab.course.question import Prediction, Question, Quiz
 from k8slab.course.unit import Content
 from k8slab.course.units.labs import MASTERS
 from k8slab.course.units.owncheck import moved_on, nodes, tried
-from k8slab.course.units.ownclusters import changed
+from k8slab.course.units.ownclusters import busy, changed
 from k8slab.course.units.ownparts import PARTS
-from k8slab.course.units.ownproxy import restored, written
+from k8slab.course.units.ownproxy import guarded, restored, written
 from k8slab.course.units.unit08 import equal, shares
 
 ASKS = {
@@ -81,8 +83,8 @@ WHY = {
     "left: 1/n, 1/(n-1), and the last takes all.",
     "served": "A headless Service is for DNS alone, and ExternalName is a name for a name. What the type is called "
     "does not matter: NodePort and LoadBalancer have a ClusterIP, too.",
-    "endpoints": "A label joins slice and Service, a name joins their ports, and the order is that of texts. kube-proxy "
-    "asks more: look for `CategorizeEndpoints` in pkg/proxy/topology.go.",
+    "endpoints": "A label joins slice and Service, a name joins their ports, and the order is that of texts. "
+    "kube-proxy asks more: look for `CategorizeEndpoints` in pkg/proxy/topology.go.",
     "kube_proxy": "That is the loop in `syncProxyRules`. A port with endpoints gets chains and a way in; a port "
     "without gets the refusal, and nothing in nat.",
     "sync": "First every chain that goes is emptied, then each is deleted: as long as a rule leads to a chain, "
@@ -98,9 +100,32 @@ def fair(part: Callable) -> None:
 
     text = written("balance_rules", part, changed("01-kubernetes", change))
     found = shares(str(restored(text).normal()))
-    first = float(found.get(MASTERS[0], 0))
-    equal(found, MASTERS, "The second rule is read only by what the first has left: what is a third of all to it?"
-          if abs(first - 1 / 3) < 1e-6 else "The first rule is read by all: which part of them is the first server's?")
+    first, second = (abs(float(found.get(one, 0)) - 1 / 3) for one in MASTERS[:2])
+    equal(found, MASTERS, "The first rule is read by all: which part of them is the first server's?" if first > 0.01 else
+          "The second rule is read only by what the first has left: what is a third of all to it?" if second > 0.01 else
+          "kube-proxy writes ten digits, and `.10f` is what makes them.")
+
+
+def only_ready(part: Callable) -> None:
+    """Raise Unfit when a connection can go to an API server that is not ready; every way of chance is walked."""
+
+    def change(named: dict, _: list) -> None:
+        named["EndpointSlice kubernetes"]["endpoints"] = [
+            {"addresses": [one], "conditions": {"ready": one == MASTERS[0]}} for one in MASTERS]
+
+    found = shares(str(restored(written("endpoints", part, changed("01-kubernetes", change))).normal()))
+    lost = [one for one in MASTERS[1:] if one in found]
+    if lost:
+        raise Unfit(NOT_YET, f"Of all connections to 10.96.0.1, {float(found[lost[0]]):.3f} go to {lost[0]}, which is "
+                             "not ready.", "Look at `conditions` of an endpoint.")
+
+
+def without_address(part: Callable) -> None:
+    """Raise Unfit where the part wants rules for a Service of type ExternalName, which nobody can write."""
+    outside = next(one for one in busy() if one.get("spec", {}).get("type") == "ExternalName")
+    if called(guarded("served", part), outside, name="served"):
+        raise Unfit(NOT_YET, "`served` gives True for the Service shop/outside of type ExternalName.",
+                    "It has no field `clusterIP`, and so nothing that a rule could say.")
 
 
 def _exercise(key: str, name: str, attempt: Attempt, faults: tuple[Fault, ...] = ()) -> Exercise:
@@ -141,8 +166,7 @@ UNIT = Content(
             "endpoint_rules",
             Fault(
                 "DNAT that is told an address alone leaves the port as it was.",
-                lambda sent: sent[0].trace.received is None
-                and any("10.106.175.128:443" in line for line in sent[0].wrong),
+                lambda sent: any("was 10.106.175.128:443," in line for line in sent[0].wrong),
             ),
         ),
         _part("balance", "balance_rules", first=fair),
@@ -153,18 +177,20 @@ UNIT = Content(
                 "A Service of type NodePort has a ClusterIP as well, and its rules are missing.",
                 lambda sent: not sent[0].wrong and bool(sent[2].wrong),
             ),
+            first=without_address,
         ),
         _part(
             "ready",
             "endpoints",
-            Fault(
-                "A connection went to 10.244.1.66, which is not ready.",
-                lambda sent: any("10.244.1.66" in line for one in sent[2:4] for line in one.wrong),
-            ),
+            first=only_ready,
         ),
         _part(
             "whole",
             "kube_proxy",
+            Fault(
+                "DROP says nothing to the client, which waits and tries again until its time is up.",
+                lambda sent: sent[4].trace.steps[-1].kind == "DROP" and "-j DROP" in sent[4].trace.steps[-1].rule,
+            ),
             Fault(
                 "Where nobody is behind a Service, nothing refuses: the packet leaves the node untranslated, and is "
                 "lost.",
@@ -192,7 +218,7 @@ UNIT = Content(
                 "On the node, another program has chains of its own in nat. What does kube-proxy's text do to them?",
                 "Nothing: it names only its own.",
                 {
-                    "It deletes them, since no Service has them.": "It deletes chains with its own five prefixes alone.",
+                    "It deletes them, since no Service has them.": "Only chains with its own five prefixes go.",
                     "Nothing: it names only its own.": "With --noflush, what is not named stays as it is.",
                     "It empties them.": "Without --noflush it would: the whole table would go.",
                 },
@@ -214,8 +240,8 @@ UNIT = Content(
                 "One endpoint of one Service of 5,000 changes. What does the real kube-proxy, version 1.36, write?",
                 "The chains of that Service, and what stands in the top-level chains for all",
                 {
-                    "Everything": "So it was by default up to 1.26, and so does yours. It still does at the first sync, "
-                    "after a failure, and once an hour.",
+                    "Everything": "So it was by default up to 1.26, and so does yours. It still does at the first "
+                    "sync, after a failure, and once an hour.",
                     "The chains of that Service, and what stands in the top-level chains for all": "The top-level "
                     "chains have a rule for each port of each Service, and are written at each sync.",
                     "One rule, by iptables -R": "It never changes a rule in place: a chain is emptied and filled, in "
