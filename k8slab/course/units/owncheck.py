@@ -170,7 +170,8 @@ def _like_the_real(name: str, clusters: Iterator[Tried]) -> None:
     for number, one in enumerate(clusters):
         if differ := difference(one.wanted, one.found):
             what = "change" if name == "sync" else "cluster"
-            times = f"{number} {what}{'s' * (number != 1)}; in the next one," if number else f"no {what} yet; in the first one,"
+            times = (f"{number} {what}{'s' * (number != 1)}; in the next one," if number else
+                     f"no {what} yet; in the first one,")
             said = _slip(name, f"{differ.wanted}\n{differ.found}") or one.says
             raise Unfit(
                 NOT_YET,

@@ -16,6 +16,7 @@ import copy
 import functools
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -135,7 +136,8 @@ def difference(wanted: Sequence[str], found: Sequence[str]) -> Difference | None
     >>> difference([":A - [0:0]", "-A A -j DROP"], [":B - [0:0]", "-A A -j DROP"])
     Difference(count=2, wanted=':A - [0:0]', found=':B - [0:0]')
     """
-    missing, more = ([line for line in one if line not in other] for one, other in ((wanted, found), (found, wanted)))
+    missing, more = (list((Counter(one) - Counter(other)).elements())
+                     for one, other in ((wanted, found), (found, wanted)))
     if not missing and not more:
         at = next((pair for pair in zip(wanted, found) if pair[0] != pair[1]), None)
         return Difference(2, *at) if at else None           # the same lines in another order
@@ -147,12 +149,12 @@ def difference(wanted: Sequence[str], found: Sequence[str]) -> Difference | None
     return Difference(len(missing) + len(more), first, (alike or kin) if first else told[1][0])
 
 
-# What a part gives: how it is told, and how a value is made of what came; None where it is no such thing.
 def _texts(value: object) -> list[str] | None:
     good = isinstance(value, (list, tuple, set)) and all(isinstance(one, str) for one in value)
     return list(value) if good else None
 
 
+# What a part gives: how it is told, and how a value is made of what came, None where it is no such thing.
 GIVES: dict[str, tuple[str, Callable[[object], object]]] = {
     "a name": ("the name of a chain is wanted", lambda value: value if isinstance(value, str) else None),
     "a text": ("a text is wanted, as `frame` makes it", lambda value: value if isinstance(value, str) else None),

@@ -101,9 +101,13 @@ def fair(part: Callable) -> None:
     text = written("balance_rules", part, changed("01-kubernetes", change))
     found = shares(str(restored(text).normal()))
     first, second = (abs(float(found.get(one, 0)) - 1 / 3) for one in MASTERS[:2])
-    equal(found, MASTERS, "The first rule is read by all: which part of them is the first server's?" if first > 0.01 else
-          "The second rule is read only by what the first has left: what is a third of all to it?" if second > 0.01 else
-          "kube-proxy writes ten digits, and `.10f` is what makes them.")
+    equal(
+        found,
+        MASTERS,
+        "The first rule is read by all: which part of them is the first server's?" if first > 0.01
+        else "The second rule is read only by what the first has left: what is a third of all to it?" if second > 0.01
+        else "kube-proxy writes ten digits, and `.10f` is what makes them.",
+    )
 
 
 def only_ready(part: Callable) -> None:
