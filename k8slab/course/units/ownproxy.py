@@ -133,8 +133,8 @@ class Difference:
 def difference(wanted: Sequence[str], found: Sequence[str]) -> Difference | None:
     """The first difference, None where there is none; of chains and rules a rule is told first.
 
-    >>> difference([":A - [0:0]", "-A A -j DROP"], [":B - [0:0]", "-A A -j DROP"])
-    Difference(count=2, wanted=':A - [0:0]', found=':B - [0:0]')
+    >>> difference(["-A KUBE-SERVICES -j DROP"], ["-A KUBE-SERVICES -j REJECT"])
+    Difference(count=2, wanted='-A KUBE-SERVICES -j DROP', found='-A KUBE-SERVICES -j REJECT')
     """
     missing, more = (list((Counter(one) - Counter(other)).elements())
                      for one, other in ((wanted, found), (found, wanted)))
