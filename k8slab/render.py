@@ -1,6 +1,7 @@
 """`k8slab render`: what kube-proxy writes for the objects of a cluster, from a file or a pipe.
 
 kubectl get svc,endpointslices,nodes -A -o json | k8slab render - --node worker1
+kubectl get svc,endpointslices,nodes -A -o json | k8slab render - --node worker1 --mode nftables
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from k8slab.kubeproxy import (
     Proxier,
     bridge,
     interface_prefix,
+    nft_table,
     pod_cidr,
     read_objects,
     saved,
@@ -28,6 +30,12 @@ from k8slab.kubeproxy import (
 )
 
 FORMS = ("save", "restore", "setup")
+# What one mode knows and the other does not: mode → option, and its value where it is not given.
+FOREIGN = {
+    "nftables": {"form": "save", "as_of": "1.36", "nfacct": False, "nodeport_addresses": [],
+                 "no_localhost_nodeports": False},
+    "iptables": {"service_cidr": []},
+}
 
 
 def add_render(parser: argparse.ArgumentParser) -> None:
@@ -37,12 +45,13 @@ def add_render(parser: argparse.ArgumentParser) -> None:
     _add_node(parser)
     _add_settings(parser)
     add = parser.add_argument
-    add("--mode", choices=("iptables",), default="iptables", help="the proxy mode (default: iptables)")
+    add("--mode", choices=tuple(reversed(FOREIGN)), default="iptables", help="the proxy mode (default: iptables); "
+        "nftables writes what nft list table ip kube-proxy prints, for ClusterIP Services")
     add("--form", choices=FORMS, default="save", help="what iptables-save prints afterwards (default), what is fed to "
         "iptables-restore, or what is set up beside it")
     add("--as-of", choices=tuple(LAYOUTS), default="1.36",
         help="the layout of this release; the older ones for ClusterIP Services")
-    parser.set_defaults(run=run_render)
+    parser.set_defaults(run=run_render, refuse=parser.error)
 
 
 def _add_node(parser: argparse.ArgumentParser) -> None:
@@ -69,6 +78,8 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     add("--nodeport-addresses", metavar="CIDR", action="append", default=[], type=_network,
         help="serve NodePorts at the node's addresses in this range alone; may be given again")
     add("--no-localhost-nodeports", action="store_true", help="serve no NodePorts at 127.0.0.1")
+    add("--service-cidr", metavar="CIDR", action="append", default=[], type=_network, help="the cluster's Service "
+        "range, of which nftables mode drops the addresses that no Service has; may be given again")
     add("--masquerade-bit", metavar="N", type=_bit, default=14, help="the bit of the mark (default: 14)")
 
 
@@ -99,6 +110,9 @@ def _bit(word: str) -> int:
 
 def run_render(options: argparse.Namespace) -> None:
     """Print the rules of one node."""
+    for name, absent in FOREIGN[options.mode].items():
+        if getattr(options, name) != absent:
+            options.refuse(f"--{name.replace('_', '-')}: --mode {options.mode} has no such thing")
     objects = read_objects(read_items(options.objects))
     detector: Detector | None = options.detector
     config = Config(
@@ -111,6 +125,9 @@ def run_render(options: argparse.Namespace) -> None:
         options.masquerade_bit,
         as_of=options.as_of,
     )
+    if options.mode == "nftables":
+        print(nft_table(config, objects, options.service_cidr), end="")
+        return
     if options.form == "setup":
         print(setup(config), end="")
         return

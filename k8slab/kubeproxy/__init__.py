@@ -1,9 +1,10 @@
-"""kube-proxy's rules, to the byte: Services and EndpointSlices in, text for iptables-restore out.
+"""kube-proxy's rules, to the byte: Services and EndpointSlices in, text for iptables-restore out, or nftables' table.
 
 Nothing here knows of dataplanes. What a real kube-proxy 1.36.2 wrote for fifteen clusters is what this is held to.
 """
 
 from k8slab.kubeproxy.config import Config, Detector, bridge, interface_prefix, pod_cidr
+from k8slab.kubeproxy.nftables import NotInNftables, nft_table
 from k8slab.kubeproxy.objects import Node, ObjectError, Objects, read_objects
 from k8slab.kubeproxy.older import LAYOUTS, TooOld
 from k8slab.kubeproxy.proxier import Proxier, Sync
@@ -14,6 +15,7 @@ __all__ = [
     "Config",
     "Detector",
     "Node",
+    "NotInNftables",
     "ObjectError",
     "Objects",
     "Proxier",
@@ -21,6 +23,7 @@ __all__ = [
     "TooOld",
     "bridge",
     "interface_prefix",
+    "nft_table",
     "pod_cidr",
     "read_objects",
     "saved",

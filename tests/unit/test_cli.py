@@ -180,3 +180,25 @@ def test_a_redirect_to_an_address_that_nobody_named_is_still_followed():
     said = k8slab("trace", "-", *ARTICLE, stdin=rules).stdout
     assert said.startswith("10.244.1.5:40000 asked 10.96.0.1:443; the packet was delivered to ?:8080.")
     assert "an address of this node that is not known" in said
+
+
+RENDER = ("--node", "k8smaster", "--node-ip", "10.106.175.128", "--pod-cidr", "10.244.0.0/16")
+
+
+def test_render_in_nftables_mode_is_what_nft_listed_of_a_real_kube_proxy() -> None:
+    words = (*RENDER, "--mode", "nftables", "--service-cidr", "10.96.0.0/16")
+    done = k8slab("render", GOLDEN / "02-dns.objects.json", *words)
+    assert (done.returncode, done.stdout) == (0, (GOLDEN / "02-dns.nft").read_text())
+    refused = k8slab("render", GOLDEN / "06-nodeport.objects.json", *words)
+    assert refused.returncode == 1 and refused.stderr.startswith("k8slab: Service shop/np: NodePorts")
+    assert refused.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--mode", "nftables", "--nfacct"), ("--mode", "nftables", "--form", "restore"), ("--service-cidr", "10.0.0.0/8"),
+     ("--mode", "nftables", "--as-of", "1.21"), ("--mode", "nftables", "--nodeport-addresses", "10.0.0.0/8")],
+)
+def test_render_an_option_of_the_other_mode_is_a_wrong_command_line(words: tuple[str, ...]) -> None:
+    done = k8slab("render", GOLDEN / "02-dns.objects.json", *RENDER, *words)
+    assert done.returncode == 2 and done.stdout == "" and "has no such thing" in done.stderr
