@@ -26,7 +26,7 @@ def told(trace: Trace, address: str, port: int) -> str:
         return f"{head}: connect: {why}"
     if reply is not None and "R" in reply.flags:
         return f"{head}: connect: {ERRORS[3]}"
-    if reply is not None:
+    if reply is not None and reply.source == f"{address}:{port}":      # the client's TCP takes no other's answer
         return f"answered by {trace.received.destination}" if trace.received else "answered"
     dead_end = next((error for error in ERRORS.values() if error in trace.reason.lower()), "")
     return f"{head}: connect: {dead_end}" if dead_end else f"{head}: i/o timeout"

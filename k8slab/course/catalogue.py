@@ -9,10 +9,13 @@ from k8slab.course.outcome import RIGHT, code
 from k8slab.course.progress import Progress, ProgressError, ticks_code, ticks_of
 from k8slab.course.question import Quiz
 from k8slab.course.unit import Content, CourseError, Unit
-from k8slab.course.units import unit00, unit01, unit02, unit03, unit04, unit05, unit06, unit07, unit08, unit09, unit10
+from k8slab.course.units import (
+    unit00, unit01, unit02, unit03, unit04, unit05, unit06, unit07, unit08, unit09,
+    unit10, unit12)
 from k8slab.course.widgets import Panel
 
-_MODULES = (unit00, unit01, unit02, unit03, unit04, unit05, unit06, unit07, unit08, unit09, unit10)
+_MODULES = (unit00, unit01, unit02, unit03, unit04, unit05, unit06, unit07, unit08, unit09,
+            unit10, unit12)
 UNITS: dict[str, Content] = {module.UNIT.number: module.UNIT for module in _MODULES}
 
 

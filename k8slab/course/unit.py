@@ -174,7 +174,11 @@ class Unit:
     def solution(self, key: str) -> Panel:
         """An answer that passes, and why it does."""
         exercise = self._find("exercise", self.content.exercises, key)
-        answer = exercise.solution if isinstance(exercise.solution, str) else "\n".join(map(str, exercise.solution))
+        answer = exercise.solution
+        if isinstance(answer, dict):
+            answer = "\n".join(f"{key!r}: {value!r}" for key, value in answer.items())
+        elif not isinstance(answer, str):
+            answer = "\n".join(map(str, answer))
         html = f"<p>One that works:</p><pre>{escape(answer.strip())}</pre><p>{code(exercise.why)}</p>"
         return Panel(f"One that works:\n\n{answer.strip()}\n\n{exercise.why}", html)
 

@@ -14,7 +14,7 @@ from k8slab.errors import Told
 
 PRIORITIES = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100}
 BLOCK = re.compile(r"(set|map|chain) (\S+) \{")
-BASE = re.compile(r"type (filter|nat|route) hook (\w+) priority ([\w+\- ]+); (?:policy (\w+);)?")
+BASE = re.compile(r"type (filter|nat|route) hook (\w+) priority ([\w+\- ]+);(?: policy (\w+);)?")
 ELEMENT = re.compile(r'(?P<key>[^:"]+?)\s*(?:comment "[^"]*")?\s*(?::\s*(?P<verdict>.+?))?\s*')
 # The names that nft knows for some ports, and takes as well as the numbers.
 PORTS = {"domain": "53", "http": "80", "https": "443", "http-alt": "8080"}
@@ -27,7 +27,7 @@ class NftError(Told, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A chain: `rules`, each as its text. `kind`, `hook`, `priority`: of a chain that hangs on a hook, else "" and 0."""
+    """A chain: `rules`, each as its text. `kind`, `hook`, `priority`: of one that hangs on a hook, else "" and 0."""
 
     name: str
     rules: tuple[str, ...]
@@ -51,8 +51,7 @@ class Table:
 def read_table(text: str) -> Table:
     """Read a table.
 
-    >>> table = read_table('table ip t {\\n\\tset s {\\n\\t\\ttype ipv4_addr\\n\\t\\telements = { 10.96.0.1 }\\n\\t}\\n}')
-    >>> table.sets["s"]
+    >>> read_table('table ip t {\\n\\tset s {\\n\\t\\telements = { 10.96.0.1 }\\n\\t}\\n}').sets["s"]
     {'10.96.0.1': ''}
 
     Raises NftError for a text that is no such table, with the line; for an element twice; and for a verdict that leads
@@ -102,6 +101,8 @@ def _chain(name: str, lines: list[str]) -> Chain:
         if policy not in (None, "accept"):
             raise NftError(f"chain {name}: policy {policy} is none of kube-proxy's: its chains accept")
         return Chain(name, rules, kind, hook, _priority(name, priority))
+    if typed := next((line for line in lines if line.startswith("type ")), ""):
+        raise NftError(f"chain {name}: `{typed}` does not say type, hook and priority as nft lists them")
     return Chain(name, rules)
 
 

@@ -128,3 +128,11 @@ def test_the_real_nft_lists_what_we_wrote(config: Config) -> None:
         assert in_order(table) == in_order(written)
         if version == LISTED_BY:
             assert table == written
+
+
+def test_hairpins_are_those_of_this_nodes_endpoints() -> None:
+    items = service(1, "10.96.1.1", 80, "UDP", 2)
+    for node, address in (("here", "10.244.0.1"), ("there", "10.244.1.1"), ("elsewhere", None)):
+        table = nft_table(Config(Node(node)), read_objects(items)).partition("set cluster-ips")[0]
+        found = re.findall(r"elements = \{ (.*) \}", table)
+        assert found == ([f"{address} . {address} . udp . 8081"] if address else [])

@@ -130,6 +130,7 @@ def test_every_rule_that_was_recorded_can_be_read(name: str) -> None:
     ("jump services", "jump servces", "there is no chain servces"),
     ("vmap @service-ips", "vmap @service-ip", "there is no set or map service-ip"),
     ("priority srcnat", "priority late", "priority late is not known"),
+    ("hook forward", "hooked forward", "does not say type, hook and priority"),
     ("policy accept", "policy drop", "policy drop is none of kube-proxy's"),
     ("ip saddr != 10.244.0.0/16", 'iifname != "br0"', "the interface that the packet came in on is not known"),
     ("ip saddr != 10.244.0.0/16", "ip saddr != 10.244.0.0/99", "cannot tell whether"),
@@ -151,6 +152,14 @@ def test_what_cannot_be_told_is_said(old: str, new: str, words: str | None) -> N
 def test_no_text_at_all(text: object) -> None:
     with pytest.raises(NftError):
         read_table(text)
+
+
+@pytest.mark.parametrize(("word", "verdict"), [("goto", "FORWARDED"), ("jump", "DROPPED")])
+def test_goto_does_not_come_back(word: str, verdict: str) -> None:
+    text = KUBERNETES.replace("\t\tjump masquerading", "\t\tjump first").replace(
+        "\tchain masquerading", f"\tchain first {{\n\t\t{word} second\n\t\tdrop\n\t}}\n\n\tchain second {{\n\t}}\n\n"
+        "\tchain masquerading")
+    assert ask(text, "10.96.0.1:443").verdict == verdict
 
 
 def test_interfaces_are_known_where_they_are_said() -> None:
