@@ -8,8 +8,9 @@ from __future__ import annotations
 from k8slab.nft import Followed, Read
 from k8slab.show.grid import Column, Table
 
-COLUMNS = (Column("Chain", code=True), Column("Rule", code=True), Column("Look-ups", number=True),
-           Column("What comes of it", code=False))
+HYPHEN = "\N{NON-BREAKING HYPHEN}"
+COLUMNS = (Column("Chain", code=True), Column("Rule", code=True), Column(f"Look{HYPHEN}ups", number=True),
+           Column("What comes of it"))
 ENDS = {"DELIVERED": "goes up to the node at {}", "FORWARDED": "is forwarded to {}", "DROPPED": "is dropped",
         "REJECTED": "is refused"}
 
@@ -29,7 +30,7 @@ def walk_table(found: Followed) -> Table:
     >>> chain = "chain a {\\n\\t\\ttype filter hook forward priority filter;\\n\\t\\tdrop\\n\\t}\\n}"
     >>> print(walk_table(follow(f"table ip t {{\\n\\t{chain}", Packet("tcp", "10.244.1.5", "10.96.0.1", 40000, 443))))
     10.244.1.5:40000 asks 10.96.0.1:443 and is dropped
-    Chain  Rule  Look-ups  What comes of it
+    Chain  Rule  Look‑ups  What comes of it
     -----  ----  --------  ----------------
     a      drop         0  drop
     1 rule read, 0 look-ups.

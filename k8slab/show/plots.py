@@ -178,7 +178,7 @@ def _count_axis(inside: Axes, rows: int, most: int) -> None:
 # Line style, marker and colour of each line: any one of them tells the lines apart.
 LINES = (("-", "o", BLUE), ("--", "s", VERMILION), ("-.", "^", GREEN), (":", "D", INK))
 NAME_WRAP = 19         # characters of a line's name, before it takes another line of the picture
-STEEP = 100            # ratio of the greatest to the least number from which an axis counts in powers of ten
+STEEP = 50             # ratio of the greatest to the least number from which an axis counts in powers of ten
 
 
 @drawn

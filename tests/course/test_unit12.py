@@ -26,7 +26,8 @@ def test_iptables_reads_a_rule_more_for_each_service_and_nftables_does_not() -> 
 def test_the_counts_are_those_of_the_kernels_own_trace() -> None:
     items = crowd(10)
     with Lab("model", rules=rules_of_objects(*items)) as lab:
-        steps = [step for step in lab.connect("client", "10.96.0.1", 443).steps if (step.leg, step.node) == (1, "worker1")]
+        trace = lab.connect("client", "10.96.0.1", 443)
+    steps = [step for step in trace.steps if (step.leg, step.node) == (1, "worker1")]
     assert sum(len(step.passed) + bool(step.rule) for step in steps) == counted(10)[10]["iptables, first Service"]
 
 

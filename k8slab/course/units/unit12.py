@@ -65,8 +65,8 @@ UNIT = Content(
             element,
             hints=(
                 "Which three fields of a packet does the rule with `vmap @service-ips` put together, in which order?",
-                "The packet is still as the Pod sent it: protocol and port are the Service's. The verdict names a chain "
-                "of this table.",
+                "The packet is still as the Pod sent it: protocol and port are the Service's. The verdict names a "
+                "chain of this table.",
                 "`10.96.12.34 . tcp . 80 : goto service-KHN6ECMT-…`, with the rest of the chain's name.",
             ),
             solution=WEB_ELEMENT,
@@ -138,8 +138,8 @@ UNIT = Content(
                 "Why does a packet's work in nftables mode not grow with the number of Services?",
                 "Address, protocol and port are looked up in a hash table.",
                 {
-                    "nftables reads rules faster than iptables.": "Both read rules one by one, in the same kernel; here "
-                    "there are few to read.",
+                    "nftables reads rules faster than iptables.": "Both read rules one by one, in the same kernel; "
+                    "here there are few to read.",
                     "Address, protocol and port are looked up in a hash table.": "One rule asks one map. More Services "
                     "are more elements, not more rules on the way.",
                     "Each Service has a chain of its own.": "So it has in iptables mode. The question is how a packet "
@@ -151,11 +151,11 @@ UNIT = Content(
                 "Why need kube-proxy compute no probabilities in nftables mode?",
                 "One number is drawn, and all endpoints are in one map.",
                 {
-                    "One number is drawn, and all endpoints are in one map.": "Each number from 0 to N - 1 is as likely "
-                    "as the others. No rule is read after another one has passed the packet over.",
+                    "One number is drawn, and all endpoints are in one map.": "Each number from 0 to N - 1 is as "
+                    "likely as the others. No rule is read after another one has passed the packet over.",
                     "It takes endpoints in turn.": "`numgen inc` would; what kube-proxy writes is `numgen random`.",
-                    "nftables works the probabilities out itself.": "There are none: `1/n, 1/(n-1), …` was needed since "
-                    "rules were read one after the other.",
+                    "nftables works the probabilities out itself.": "There are none: `1/n, 1/(n-1), …` was needed "
+                    "since rules were read one after the other.",
                 },
             ),
             Question(
