@@ -231,26 +231,32 @@ def _masquerade(way: _Way, match: re.Match, where: str) -> bool:
     return True
 
 
-def _translate(way: _Way, address: str, port: str) -> bool:
-    way.packet = way.packet.replace(dst=address, dport=int(port))
+def _translate(way: _Way, to: Sequence[str], where: str) -> bool:
+    try:
+        address, port = to
+        way.packet = way.packet.replace(dst=str(ipaddress.IPv4Address(address)), dport=int(port))
+    except ValueError:
+        raise NftError(f"{where}: `{' . '.join(to)}` is no address and port") from None
     way.translated, way.verdict = True, "accept"
     return True
 
 
-def _drawn(way: _Way, match: re.Match) -> str | None:
+def _drawn(way: _Way, match: re.Match, where: str) -> str | None:
     """What the number that is drawn leads to; None where the map has no such number."""
     way.lookups += 1
-    choices = dict(re.split(r"\s*:\s*", one.strip(), maxsplit=1) for one in match["choices"].split(","))
-    return choices.get(str(way.draw % int(match["n"])))
+    pairs = [re.split(r"\s*:\s*", one.strip(), maxsplit=1) for one in match["choices"].split(",")]
+    if any(len(pair) != 2 for pair in pairs):
+        raise NftError(f"{where}: an element of its map is a number, ` : ` and what it leads to")
+    return dict(pairs).get(str(way.draw % int(match["n"])))
 
 
 def _translate_drawn(way: _Way, match: re.Match, where: str) -> bool:
-    found = _drawn(way, match)
-    return found is not None and _translate(way, *found.split(" . "))
+    found = _drawn(way, match, where)
+    return found is not None and _translate(way, re.split(r"\s+\.\s+", found), where)
 
 
 def _go_drawn(way: _Way, match: re.Match, where: str) -> bool:
-    way.verdict = _drawn(way, match) or ""
+    way.verdict = _drawn(way, match, where) or ""
     check_verdict(way.table, way.verdict, where)
     return bool(way.verdict)
 
@@ -276,7 +282,7 @@ _PATTERNS: tuple[tuple[str, Callable[[_Way, re.Match, str], bool]], ...] = (
     (r"meta mark set meta mark (?P<how>[|^]) (?P<bits>0x[0-9a-f]+)", _set_mark),
     (r"masquerade( fully-random)?", _masquerade),
     (rf"dnat ip to {_DRAW} map \{{(?P<choices>[^}}]+)\}}", _translate_drawn),
-    (r"dnat to ([\d.]+):(\d+)", lambda way, match, where: _translate(way, match[1], match[2])),
+    (r"dnat to ([\d.]+):(\d+)", lambda way, match, where: _translate(way, match.groups(), where)),
     (rf"{_DRAW} vmap \{{(?P<choices>[^}}]+)\}}", _go_drawn),
     (r"update @\S+ \{ ip saddr \}", lambda way, match, where: True),
     (r"(jump|goto) \S+|drop\b|reject\b|accept\b|return\b", _verdict),

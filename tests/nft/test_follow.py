@@ -134,6 +134,10 @@ def test_every_rule_that_was_recorded_can_be_read(name: str) -> None:
     ("policy accept", "policy drop", "policy drop is none of kube-proxy's"),
     ("ip saddr != 10.244.0.0/16", 'iifname != "br0"', "the interface that the packet came in on is not known"),
     ("ip saddr != 10.244.0.0/16", "ip saddr != 10.244.0.0/99", "cannot tell whether"),
+    ("10.106.175.128 . 6443 }", "10.106.175.128 }", "`10.106.175.128` is no address and port"),
+    ("10.106.175.128 . 6443 }", "10.106.175 . 6443 }", "`10.106.175 . 6443` is no address and port"),
+    ("10.106.175.128 . 6443 }", "10.106.175.128 . 70000 }", "is no address and port"),
+    ("{ 0 : 10.106.175.128 . 6443 }", "{ 10.106.175.128 }", "a number, ` : ` and what it leads to"),
     ("vmap @firewall-ips", "vmap @firewall-ips jump firewall-check", None),
     ("\t\tip daddr . meta l4proto . th dport vmap @firewall-ips", "\t\tjump firewall-check", "more than 16 jumps"),
 ])
