@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 
 from k8slab.entry import Entry
 from k8slab.kernel import events, legacy, netlink
@@ -180,7 +181,9 @@ class Host:
             which = netlink.attribute(netlink.CTA_TUPLE | netlink.NESTED, found[netlink.CTA_TUPLE])
             word = netlink.CT_NEW if left > 0 else netlink.CT_DELETE
             new = netlink.attribute(netlink.CTA_TIMEOUT, struct.pack(">I", left)) if left > 0 else b""
-            netlink.ask(self.talk, netlink.netfilter(netlink.SUBSYSTEM_CONNTRACK, word, which + new, flags=netlink.ACK))
+            with suppress(FileNotFoundError):                # it has expired since it was listed
+                netlink.ask(self.talk, netlink.netfilter(netlink.SUBSYSTEM_CONNTRACK, word, which + new,
+                                                         flags=netlink.ACK))
 
     def flush(self) -> None:
         """Forget every entry, as `conntrack -F` does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k8slab.entry import Entry
-from k8slab.kernel import events, legacy, links, netlink
+from k8slab.kernel import events, legacy, links, namespaces, netlink
 from k8slab.kernel.events import TABLE, Change, Hit
 from k8slab.kernel.stays import print_of
 from k8slab.kernel.known import Table, sign
@@ -30,6 +31,24 @@ def attribute(kind: int, *values: bytes) -> bytes:
 
 
 # netlink
+
+def test_an_entry_that_expires_while_entries_are_made_older_is_passed_over(monkeypatch):
+    entries = [(0, b"\0" * 4 + attribute(netlink.CTA_TUPLE | netlink.NESTED, bytes([number]))
+                + attribute(netlink.CTA_TIMEOUT, struct.pack(">I", 60))) for number in (1, 2)]
+    asked = []
+
+    def ask(_, question):
+        asked.append(question)
+        if len(asked) == 2:
+            raise FileNotFoundError(errno.ENOENT, "netlink refuses")
+        return entries if len(asked) == 1 else []
+
+    monkeypatch.setattr(netlink, "ask", ask)
+    host = namespaces.Host.__new__(namespaces.Host)
+    host.talk = None
+    host.age(10)
+    assert len(asked) == 3 and struct.pack(">I", 50) in asked[2]
+
 
 @given(st.lists(st.tuples(st.integers(0, 0x3FFF), st.binary(max_size=40))))
 def test_attributes_are_read_as_they_were_written(pairs):

@@ -50,10 +50,13 @@ def became(found: Followed) -> str:
 
 
 def decided(found: Followed) -> str:
-    """The last rule with a verdict of its own, jumps aside, or that none had one: a sentence."""
-    last: Read | None = next((one for one in reversed(found.reads)
-                              if one.matched and one.verdict and not one.verdict.startswith("jump")), None)
-    return f"It met {last.chain} rule {last.position}: `{last.rule}`" if last else "No rule decided on it."
+    """The last rule with a verdict of its own, and the one that led to its chain, or that none had one: a sentence."""
+    met = [one for one in found.reads if one.matched and one.verdict]
+    last: Read | None = next((one for one in reversed(met) if not one.verdict.startswith("jump")), None)
+    if last is None:
+        return "No rule decided on it."
+    led = next((f", by `{one.rule}`" for one in met if one.verdict == f"goto {last.chain}"), "")
+    return f"It met {last.chain} rule {last.position}{led}: `{last.rule}`"
 
 
 def tried(text: str, asks: Sequence[Ask], why: Callable[[list[Followed]], str]) -> Outcome:
