@@ -182,8 +182,17 @@ class Packet:
         return self.proto == "icmp" and self.icmp_type in ICMP_ERRORS
 
     def replace(self, **fields: object) -> Packet:
-        """A copy with some fields changed: `packet.replace(dst="10.106.175.128", dport=6443)`."""
-        return dataclasses.replace(self, **fields)
+        """A copy with some fields changed: `packet.replace(dst="10.106.175.128", dport=6443)`.
+
+        A port that is None is one that chance has chosen and nobody knows; it stays so in copies of the copy.
+        """
+        ports = {name: fields.get(name, getattr(self, name)) for name in ("sport", "dport")}
+        left_open = [name for name, port in ports.items()
+                     if port is None and (name in fields or self.proto in PORT_PROTOCOLS)]
+        made = dataclasses.replace(self, **fields | dict.fromkeys(left_open, 0))
+        for name in left_open:
+            object.__setattr__(made, name, None)
+        return made
 
     def changes(self, other: Packet) -> tuple[str, ...]:
         """The names of the fields in which `other` differs, in their order here."""

@@ -60,6 +60,13 @@ def test_all_five_endpoints_and_the_caller_among_them():
     assert itself["received"]["src"] is None and itself["received"]["sport"] is None
 
 
+def test_a_masqueraded_source_is_told_where_the_node_has_one_address_and_its_port_is_left_open():
+    for who in (("--from", "203.0.113.10", "--local", "10.106.175.131"), ("--from", "10.106.175.131", "--from-node")):
+        (one,) = trace("01-kubernetes.iptables-save", *who, "--to", "10.96.0.1:443", "--all")["outcomes"]
+        assert one["masqueraded"] and one["verdict"] == "FORWARDED"
+        assert (one["received"]["src"], one["received"]["sport"]) == ("10.106.175.131", None)
+
+
 def test_the_table_of_all_ways_names_the_chains():
     table = k8slab(
         "trace", GOLDEN / "03-many-endpoints.iptables-save", "--from", "10.244.1.5", "--to", "10.96.12.34:80", "--all"
