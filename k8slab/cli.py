@@ -7,15 +7,18 @@ one line that says where and what would be right; 2 for a wrong command line.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
 from k8slab import iptables
-from k8slab.errors import Told
+from k8slab.errors import CommandError, Told
 from k8slab.iptables import Ruleset
 from k8slab.kubectl import add_kubectl
 from k8slab.dataplanes import DATAPLANES
@@ -120,18 +123,42 @@ def run_doctor(options: argparse.Namespace) -> None:
 
 def run_trace(options: argparse.Namespace) -> None:
     """Print where the rules send the packet."""
-    rules = _read(options.rules)
+    print(_traced(options, _read(options.rules)))
+
+
+def trace(rules: Ruleset, words: str) -> str:
+    """What `k8slab trace` prints for rules that are at hand; `words`: its options, as in a shell.
+
+    >>> from k8slab.lab import kube_proxy_rules
+    >>> rules = iptables.parse(kube_proxy_rules())
+    >>> print(trace(rules, "--from 10.244.1.5 --to 10.96.0.1:443 --all").splitlines()[0])
+    tcp 10.244.1.5:40000 > 10.96.0.1:443 [S] ttl 64: 1 way in which chance can fall
+
+    Raises CommandError for a wrong command line, with what the command says of it.
+    """
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+            options = build_parser().parse_args(["trace", "-", *shlex.split(words)])
+        return _traced(options, rules)
+    except (Wrong, ValueError) as error:
+        raise CommandError(str(error)) from None
+    except SystemExit as end:
+        if not end.code:                           # --help
+            return said.getvalue()
+        raise CommandError(said.getvalue().splitlines()[-1]) from None
+
+
+def _traced(options: argparse.Namespace, rules: Ruleset) -> str:
     question, assumed = _question(options, rules)
     if options.all:
         outcomes = list(question.outcomes())
-        _print_json({"outcomes": [_outcome(p, t) for p, t in outcomes], "assumed": assumed}) if options.json \
-            else print(_outcome_table(outcomes, assumed))
-        return
-    trace = question.trace(Seeded(options.seed))
+        return json.dumps({"outcomes": [_outcome(p, t) for p, t in outcomes], "assumed": assumed}, indent=2) \
+            if options.json else _outcome_table(outcomes, assumed)
+    found = question.trace(Seeded(options.seed))
     if options.json:
-        _print_json(trace.to_dict() | {"assumed": assumed})
-    else:
-        print("\n".join([str(trace), "", *_assumed_lines(assumed)]).rstrip())
+        return json.dumps(found.to_dict() | {"assumed": assumed}, indent=2)
+    return "\n".join([str(found), "", *_assumed_lines(assumed)]).rstrip()
 
 
 def _read(name: str) -> Ruleset:

@@ -39,12 +39,22 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
+class Help:
+    """What is told to one who asks for help: hints from the gentlest on, an answer that passes, and why it does."""
+
+    hints: tuple[str, ...]
+    solution: object
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Exercise:
     """A task for the learner.
 
     `asks`: the task, a sentence. `blank`: the answer as the notebook has it before it is touched. `attempt`: makes the
     answer's changes in a new lab of `make` and gives the probes to send. `hints`: from the gentlest on. `solution`: an
     answer that passes; `why`: its explanation. `faults`: the first that fits is told. `items`: for an ordering task.
+    `own`: help for the case of the learner who gave an answer, where each has one of his own; None for others.
     """
 
     key: str
@@ -57,6 +67,11 @@ class Exercise:
     faults: tuple[Fault, ...] = ()
     make: Callable[[], Lab] = Lab
     items: tuple[str, ...] = ()
+    own: Callable[[object], Help | None] | None = None
+
+    def help(self, answer: object = None) -> Help:
+        """What is told to one who asks for help after this answer."""
+        return self.own and self.own(answer) or Help(self.hints, self.solution, self.why)
 
     def grade(self, answer: object) -> Outcome:
         """Say what the answer does to packets; nothing is raised, whatever the answer is."""

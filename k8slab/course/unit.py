@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from html import escape
 
 from k8slab.course import widgets
-from k8slab.course.exercise import Exercise
+from k8slab.course.exercise import Exercise, Help
 from k8slab.course.functions import source
 from k8slab.course.outcome import NOT_ATTEMPTED, RIGHT, Outcome, code
 from k8slab.course.progress import Progress, ProgressError
@@ -57,6 +57,7 @@ class Unit:
     store: Progress = field(default_factory=Progress)
     _waiting: dict[str, list[Callable[[], None]]] = field(default_factory=dict)
     _hints: dict[str, int] = field(default_factory=dict)
+    _answers: dict[str, object] = field(default_factory=dict)    # the last, where help depends on it
 
     # Questions.
 
@@ -165,7 +166,7 @@ class Unit:
 
     def hint(self, key: str) -> Panel:
         """The next hint; after the last, the first again."""
-        hints = self._find("exercise", self.content.exercises, key).hints
+        hints = self._help(key).hints
         at = self._hints.get(key, 0)
         self._hints[key] = (at + 1) % len(hints)
         text = f"Hint {at + 1} of {len(hints)}. {hints[at]}"
@@ -173,14 +174,17 @@ class Unit:
 
     def solution(self, key: str) -> Panel:
         """An answer that passes, and why it does."""
-        exercise = self._find("exercise", self.content.exercises, key)
-        answer = exercise.solution
+        told = self._help(key)
+        answer = told.solution
         if isinstance(answer, dict):
             answer = "\n".join(f"{key!r}: {value!r}" for key, value in answer.items())
         elif not isinstance(answer, str):
             answer = "\n".join(map(str, answer))
-        html = f"<p>One that works:</p><pre>{escape(answer.strip())}</pre><p>{code(exercise.why)}</p>"
-        return Panel(f"One that works:\n\n{answer.strip()}\n\n{exercise.why}", html)
+        html = f"<p>One that works:</p><pre>{escape(answer.strip())}</pre><p>{code(told.why)}</p>"
+        return Panel(f"One that works:\n\n{answer.strip()}\n\n{told.why}", html)
+
+    def _help(self, key: str) -> Help:
+        return self._find("exercise", self.content.exercises, key).help(self._answers.get(key))
 
     def reset(self) -> Panel:
         """Forget the answers to this unit; the file as it was is kept beside it."""
@@ -193,6 +197,8 @@ class Unit:
     def _grade(self, key: str, answer: object) -> tuple[Exercise, Outcome]:
         exercise = self._find("exercise", self.content.exercises, key)
         outcome = exercise.grade(answer)
+        if exercise.own:
+            self._answers[key] = answer
         if outcome.kind != NOT_ATTEMPTED:
             tries = self._kept(key).get("tries", 0) + 1
             text = answer if isinstance(answer, (str, list, tuple)) else source(answer)

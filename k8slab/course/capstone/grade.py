@@ -1,0 +1,192 @@
+"""Grading a capstone: where the faults are, which packets show them, and whether the node does right afterwards.
+
+A place is right when the chain that is named is one whose rules are not as they should be. A proof is right when its
+packet fares otherwise than by the true rules. A remedy is right when everything goes where the objects say, whoever
+asks; how that was come by does not matter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from k8slab import iptables
+from k8slab.course.capstone.cluster import Capstone, Work
+from k8slab.course.capstone.faulty import Fault, broken, chains, concerned, shows
+from k8slab.course.capstone.survey import Asked, Wrong, alike, fate, fates, questions, survey, told
+from k8slab.course.capstone.work import BLANK, AskError, Refused, asked, bare, changed
+from k8slab.course.outcome import CANNOT_CHECK, NOT_ATTEMPTED, NOT_YET, RIGHT, Outcome, Unfit
+from k8slab.iptables import Ruleset
+from k8slab.lab import Lab
+from k8slab.model.chance import Seeded
+
+WORD = re.compile(r"[A-Za-z0-9_.-]+")
+MOST = 3                # rules that are told of a packet that goes wrong
+
+
+@lru_cache(maxsize=64)
+def alone(cluster: Capstone, number: int) -> Ruleset:
+    """The rules with one of the two faults alone."""
+    return broken(cluster.drawn, cluster.faults[number:number + 1])
+
+
+def pairs(value: object, what: str) -> list[tuple[str, str]]:
+    """Two pairs of words; raises Unfit for anything else, and for those that nobody has touched."""
+    good = isinstance(value, (list, tuple)) and len(value) == 2 and all(
+        isinstance(one, (list, tuple)) and len(one) == 2 and all(isinstance(word, str) for word in one)
+        for one in value)
+    if not good:
+        raise Unfit(CANNOT_CHECK, f"Two pairs of texts are wanted, each {what}.")
+    found = [(one.strip(), other.strip()) for one, other in value]
+    if all(word in ("", BLANK) for pair in found for word in pair):
+        raise Unfit(NOT_ATTEMPTED, "")
+    return found
+
+
+def places(cluster: Capstone, value: object) -> Outcome:
+    """Whether two pairs, of a Service and a chain, name the places of the two faults."""
+    claims = pairs(value, "a Service and a chain, as in ('shop/web', 'KUBE-SERVICES')")
+    found, lines = set(), []
+    for number, (service, chain) in enumerate(claims, 1):
+        which, why = _place(cluster, service, chain)
+        if which is not None and which in found:
+            why = "that is the fault that you have named already."
+        if which is not None:
+            found.add(which)
+        lines += [f"Place {number}: {why}"] if why else []
+    return _two(len(found), "faults are where you say", lines)
+
+
+def place_of(cluster: Capstone, service: str, chain: str) -> int | None:
+    """Which of the two faults a Service and a chain name: 0, 1, or None."""
+    return _place(cluster, service, chain)[0]
+
+
+def shown_by(cluster: Capstone, who: str, to: str) -> set[int]:
+    """Which of the two faults a packet shows: 0, 1, both or none."""
+    return _proof(cluster, who, to)[0]
+
+
+def _two(right: int, what: str, lines: Sequence[str]) -> Outcome:
+    return Outcome(RIGHT if right == 2 and not lines else NOT_YET, f"{right} of 2 {what}.", tuple(lines))
+
+
+def _place(cluster: Capstone, service: str, chain: str) -> tuple[int | None, str]:
+    """Which fault a claim names, or None; and what to say where it names none."""
+    known = {name for rules in (cluster.ruleset, cluster.true) for _, name in chains(rules)}
+    named = next((word for word in WORD.findall(chain) if word in known), None)
+    if BLANK in (service, chain):
+        return None, f"there is still a blank, {BLANK}."
+    if not any(_is(service, port.namespace, port.service, port.name, port.cluster_ip) for port in cluster.ports):
+        return None, f"no Service with a ClusterIP is called {service}; a name is its namespace and its own, shop/web."
+    if named is None:
+        return None, f"`{chain}` names no chain of this node, nor one that it should have."
+    hit = [n for n, fault in enumerate(cluster.faults) if named in concerned(fault, alone(cluster, n), cluster.true)]
+    of = [n for n, fault in enumerate(cluster.faults) if _harms(fault, service)]
+    if both := [n for n in hit if n in of]:
+        return both[0], ""
+    if of:
+        return None, (f"something is wrong with what is asked of {service}, but not in {named}. Which rule does the "
+                      "packet meet that it should not, or miss that it should meet?")
+    if hit:
+        return None, f"{named} is not as it should be, but that does no harm to {service}."
+    return None, f"neither is anything wrong with what is asked of {service}, nor is {named} other than it should be."
+
+
+def _harms(fault: Fault, service: str) -> bool:
+    place = fault.place
+    return fault.incident.wide or _is(service, *place.key[:2], place.name, place.ip)
+
+
+def _is(word: str, namespace: str, service: str, name: str, address: str) -> bool:
+    """Whether a word means a Service: by its name with or without its port, or by its address."""
+    plain = word.partition(":")[0]
+    return plain in (f"{namespace}/{service}", address) or word == name or (
+        namespace == "default" and plain == service)
+
+
+def proofs(cluster: Capstone, value: object) -> Outcome:
+    """Whether two pairs, of who asks and whom, make packets that show one fault each."""
+    given = pairs(value, "who asks and whom, as in ('pod', '10.43.0.1:443')")
+    seen: list[set[int]] = []
+    lines = []
+    for number, (who, to) in enumerate(given, 1):
+        shown, why = _proof(cluster, who, to)
+        seen.append(shown)
+        lines += [f"Proof {number}: {why}"] if why else []
+    right = max(sum(number in shown for number, shown in zip(order, seen)) for order in ((0, 1), (1, 0)))
+    if right < 2 and not lines:
+        lines = ["Both packets show the same fault. Which packet shows the other?"]
+    return _two(right, "faults are shown by a packet", lines)
+
+
+def _proof(cluster: Capstone, who: str, to: str) -> tuple[set[int], str]:
+    """Which faults a packet shows, and what to say where it shows none."""
+    if BLANK in (who, to):
+        return set(), f"there is still a blank, {BLANK}."
+    try:
+        question = asked(cluster.drawn, who, to)
+    except AskError as error:
+        return set(), f"{error}."
+    shown = {n for n in (0, 1) if shows(question, cluster.drawn, alone(cluster, n), cluster.true)}
+    true = told(fates(question, cluster.drawn, cluster.true))
+    return shown, "" if shown else f"{question}, and by the true rules it fares the same: {true}."
+
+
+def rules_after(cluster: Capstone, remedy: object) -> Ruleset:
+    """The node's rules after a remedy: commands, a text for iptables-restore, or a lab; raises Unfit for others."""
+    if isinstance(remedy, Lab):
+        return iptables.parse(remedy.run(cluster.drawn.node.name, "iptables-save"))
+    if not isinstance(remedy, str):
+        raise Unfit(CANNOT_CHECK, "A text of commands is wanted, one a line, or the lab that you have mended.")
+    if not bare(remedy):
+        raise Unfit(NOT_ATTEMPTED, "")
+    try:
+        return changed(cluster.ruleset, remedy)
+    except Refused as refused:
+        raise Unfit(NOT_YET, f"{str(refused)[0].upper()}{str(refused)[1:]}") from None
+
+
+def mended(cluster: Capstone, remedy: object) -> Outcome:
+    """Whether everything goes where the objects say after a remedy."""
+    rules = rules_after(cluster, remedy)
+    if chains(rules) == chains(cluster.ruleset):
+        raise Unfit(NOT_ATTEMPTED, "")
+    found = survey(cluster.drawn, rules)
+    if not found.wrong:
+        return Outcome(RIGHT, str(found))
+    unknown = next((one for one in found.wrong for way in one.found if way.verdict == "UNKNOWN"), None)
+    if unknown:
+        reason = unknown.asked.walk(cluster.drawn, rules).trace(Seeded(1)).reason
+        return Outcome(CANNOT_CHECK, f"The packet's way cannot be told: {reason}")
+    return Outcome(NOT_YET, str(found), tuple(_explained(cluster, rules, found.wrong[0])))
+
+
+def _explained(cluster: Capstone, rules: Ruleset, wrong: Wrong) -> list[str]:
+    """What became of a packet, what should have, which rules it met, and whether the answer made it so."""
+    drawn = cluster.drawn
+    lines = wrong.lines()
+    if alike(fates(wrong.asked, drawn, cluster.ruleset), wrong.wanted):
+        lines.append("Before your commands it went right.")
+    ways = [trace for _, trace in wrong.asked.walk(drawn, rules).outcomes()]
+    trace = next((one for one in ways if fate(one) not in wrong.wanted), ways[0])
+    met = [step for step in trace.steps if step.rule and step.kind in ("NAT", "DROP", "REJECT")]
+    return lines + [f"It met {step.place}: `{step.rule}`" for step in met[:MOST]]
+
+
+def proof_of(cluster: Capstone, number: int) -> Asked:
+    """A question whose packet shows one of the two faults, and if that may be not the other."""
+    fault, other = cluster.faults[number], alone(cluster, 1 - number)
+    own = {fault.place.ip, cluster.drawn.node.addresses[0]}
+    asks = [one for one, _ in questions(cluster.drawn) if one.address in own
+            and shows(one, cluster.drawn, alone(cluster, number), cluster.true)]
+    return next((one for one in asks if not shows(one, cluster.drawn, other, cluster.true)), asks[0])
+
+
+def work_of(answer: object, about: str) -> Work:
+    """The learner's work, if it is the one that is wanted; raises Unfit."""
+    if not isinstance(answer, Work) or answer.about != about:
+        how = {"places": "cluster.claim(places)", "proofs": "cluster.prove(proofs)", "mended": "cluster.mend(remedy)"}
+        raise Unfit(CANNOT_CHECK, f"`{how[about]}` is wanted, where `cluster = capstone(seed)`.")
+    return answer
