@@ -11,11 +11,11 @@ from k8slab.course.question import Quiz
 from k8slab.course.unit import Content, CourseError, Unit
 from k8slab.course.units import (
     unit00, unit01, unit02, unit03, unit04, unit05, unit06, unit07, unit08, unit09,
-    unit10, unit12)
+    unit10, unit12, unit13)
 from k8slab.course.widgets import Panel
 
 _MODULES = (unit00, unit01, unit02, unit03, unit04, unit05, unit06, unit07, unit08, unit09,
-            unit10, unit12)
+            unit10, unit12, unit13)
 UNITS: dict[str, Content] = {module.UNIT.number: module.UNIT for module in _MODULES}
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import json
 from dataclasses import dataclass, field, replace
+from html import escape
 from pathlib import Path
 
 from k8slab import cli, iptables
@@ -18,8 +19,9 @@ from k8slab.course.capstone.dice import Dice, seed_text
 from k8slab.course.capstone.drawn import SERVICES, Drawn, draw
 from k8slab.course.capstone.faulty import Fault, broken, put_two
 from k8slab.course.capstone.network import lab as lab_of
-from k8slab.course.capstone.survey import Fate, fates
-from k8slab.course.capstone.work import asked, changed
+from k8slab.course.capstone.survey import Fate, fates, survey
+from k8slab.course.capstone.work import AskError, asked, changed
+from k8slab.course.widgets import Panel
 from k8slab.iptables import Ruleset
 from k8slab.kubeproxy.objects import ServicePort
 from k8slab.lab import Lab
@@ -107,7 +109,8 @@ class Capstone:
                    Column("Not ready"))
         ports = [one for one in self.ports if words in one.name]
         rows = tuple(self._row(one) for one in sorted(ports, key=lambda one: one.key))
-        return Table(f"{len(rows)} ports of Services", columns, rows[:200],
+        title = f"{len(rows)} {'port of a Service' if len(rows) == 1 else 'ports of Services'}"
+        return Table(title, columns, rows[:200],
                      (f"… and {len(rows) - 200} more, not shown.",) if len(rows) > 200 else ())
 
     def _row(self, port: ServicePort) -> tuple[str, ...]:
@@ -128,6 +131,30 @@ class Capstone:
         found = {one: float(share) for one, share in fates(question, self.drawn, self.ruleset).items()}
         return Answer(str(question), found, question.walk(self.drawn, self.ruleset).trace(Seeded(1)))
 
+    def port(self, name: str) -> ServicePort:
+        """A port of a Service by its name, "shop/web:http"; without its own name the first of its ports.
+
+        Raises AskError where there is none.
+        """
+        found = [one for one in self.ports if name in (one.name, f"{one.namespace}/{one.service}")]
+        if not found:
+            raise AskError(f"no Service with a ClusterIP is called {name!r}; a name is its namespace and its own, as in "
+                           "'default/kubernetes', and may go on with its port's, ':https'")
+        return found[0]
+
+    def ready(self, port: ServicePort) -> tuple[str, ...]:
+        """The endpoints, `address:port`, that the slices name as ready for a port of a Service."""
+        return tuple(sorted(one.text for one in self.drawn.objects.endpoints.get(port.key, ()) if one.ready))
+
+    def count(self) -> tuple[int, int]:
+        """How many packets go where the objects say, and how many there are: each Service, asked by everybody.
+
+        Everybody: a Pod of the node, the node itself, a machine outside, at NodePorts too, and each endpoint on the
+        node.
+        """
+        found = survey(self.drawn, self.ruleset)
+        return found.right, found.asked
+
     def trace(self, words: str) -> None:
         """Print what `k8slab trace` prints for these rules: `cluster.trace("--from 10.42.7.9 --to 10.43.0.1:443")`.
 
@@ -135,12 +162,12 @@ class Capstone:
         """
         print(cli.trace(self.ruleset, words))
 
-    def chains(self, service: str, **options: object) -> ChainMap | str:
+    def chains(self, service: str) -> ChainMap | Panel:
         """The chain map of a Service, or a sentence that says that no rule is for it."""
         try:
-            return chain_map(self.ruleset, service=service, **options)
+            return chain_map(self.ruleset, service=service)
         except ValueError as error:
-            return str(error)
+            return Panel(str(error), f"<p>{escape(str(error))}</p>")
 
     def after(self, text: str) -> Capstone:
         """The cluster after commands on the node, one a line, or after a text for `iptables-restore --noflush`.

@@ -54,7 +54,7 @@ def put_two(drawn: Drawn, dice: Dice, names: Sequence[str] = ()) -> tuple[Fault,
     first = place(drawn, kubernetes, dice)
     one = dice.pick([kind for kind in MAP if kind.at != "ordinary" and kind.fits(first)
                      and wanted[0] in ("", kind.name)])
-    others = [place(drawn, port, dice) for port in ports if port is not kubernetes]
+    others = [place(drawn, port, dice) for port in ports if port is not kubernetes and port.protocol == "tcp"]
     others = [where for where in others if where.ends]
     kinds = [kind for kind in MAP if kind.at != "kubernetes" and kind.name != one.name
              and not (one.wide and kind.name in SOURCE_ALONE) and wanted[1] in ("", kind.name)

@@ -60,19 +60,24 @@ def several(place: Place) -> bool:
     return len(place.ends) > 1
 
 
+def leaves(place: Place) -> bool:
+    """Whether a packet that is not marked leaves the node: one to no Pod meets the policy of FORWARD."""
+    return bool(place.ends) and (place.policy == "ACCEPT" or place.service != "default/kubernetes")
+
+
 MAP = (
     Incident(
         "earlier-rule", "either", ("pod", "outside", "itself"), "PREROUTING",
-        "Pods on this node get no answer from {service}. A program on the node itself does.",
-        "A packet that comes in by a wire leaves with the ClusterIP still as its destination; one that a program on "
-        "the node sends is translated.",
+        "Pods on this node get no answer from {name}. A program on the node itself does.",
+        "A packet that comes in by a wire keeps the ClusterIP as its destination; one that a program on the node sends "
+        "is translated.",
         "trace from a Pod: PREROUTING of nat ends at a rule before the jump to KUBE-SERVICES, by ACCEPT.",
         "Delete the rule that stands before kube-proxy's jump.",
         did=("-t nat -I PREROUTING 1 -d {ip}/32 -j ACCEPT",),
     ),
     Incident(
         "return", "either", ("pod", "itself"), "{svc}",
-        "Pods on this node get no answer from {service}; Pods on other nodes and programs on this node do.",
+        "Pods on this node get no answer from {name}; Pods on other nodes and programs on this node do.",
         "A packet from a Pod of the node comes to the Service's chain, turns back, and is not translated.",
         "trace from a Pod: a step RETURN in the Service's KUBE-SVC chain, before the rules that share out.",
         "Delete the RETURN.",
@@ -80,7 +85,7 @@ MAP = (
     ),
     Incident(
         "foreign-dnat", "either", ("pod", "outside", "itself"), "{foreign}",
-        "Who asks {service} from a Pod of this node is answered by some other program, or by nobody.",
+        "Who asks {name} from a Pod of this node is answered by some other program, or by nobody.",
         "The destination becomes an address that no EndpointSlice names, by a rule that is not kube-proxy's.",
         "trace from a Pod: the step with DNAT is in a chain without the prefix KUBE-.",
         "Delete the foreign tool's DNAT, or its jump.",
@@ -91,7 +96,7 @@ MAP = (
     ),
     Incident(
         "entrance-gone", "either", ("pod", "node", "outside", "itself"), "KUBE-SERVICES",
-        "Nobody who asks through this node gets an answer from {service}.",
+        "Nobody who asks through this node gets an answer from {name}.",
         "The packet goes through KUBE-SERVICES, no rule takes it, and its destination stays the ClusterIP.",
         "trace: no jump to the Service's chain; iptables -t nat -S KUBE-SERVICES has no rule for its address.",
         "Write the Service's rule in KUBE-SERVICES again.",
@@ -101,7 +106,7 @@ MAP = (
     ),
     Incident(
         "old-address", "ordinary", ("pod", "node", "outside", "itself"), "KUBE-SERVICES",
-        "Since {service} was deleted and made again, nobody gets an answer from it through this node.",
+        "Since {name} was deleted and made again, nobody gets an answer from it through this node.",
         "The packet to the Service's address is not translated. Another address, which no Service has, leads to its "
         "endpoints.",
         "chain map of the Service by its name: its rule in KUBE-SERVICES asks for another address than the object has.",
@@ -110,7 +115,7 @@ MAP = (
     ),
     Incident(
         "reject-left", "either", EVERYBODY, "KUBE-SERVICES",
-        "Connections to {service} through this node are refused at once; its endpoints are up.",
+        "Connections to {name} through this node are refused at once; its endpoints are up.",
         "The packet is not translated, and a rule of the table filter refuses it: it says that there are no endpoints.",
         "trace: a step REJECT in KUBE-SERVICES of filter, while the EndpointSlice names endpoints that are ready.",
         "Delete the REJECT, and write the Service's rules in nat.",
@@ -118,7 +123,7 @@ MAP = (
     ),
     Incident(
         "stale-endpoint", "either", EVERYBODY, "{svc}",
-        "Since an endpoint of {service} was replaced, connections through this node hang, some of them or all.",
+        "Since an endpoint of {name} was replaced, connections through this node hang, some of them or all.",
         "Some packets, by chance or all, get a destination that no EndpointSlice names; and one that is named gets "
         "none.",
         "trace --all beside the EndpointSlice; the comment in KUBE-SVC still names the address of old.",
@@ -127,7 +132,7 @@ MAP = (
     ),
     Incident(
         "missing-endpoint", "either", EVERYBODY, "{svc}",
-        "One endpoint of {service} gets no connections from this node; the others have too many.",
+        "One endpoint of {name} gets no connections from this node; the others have too many.",
         "No way in which chance can fall leads to one of the endpoints that the slice names as ready.",
         "trace --all: fewer ways than the EndpointSlice has endpoints.",
         "Give the endpoint a chain and a rule, and all rules the probabilities of one endpoint more.",
@@ -135,7 +140,7 @@ MAP = (
     ),
     Incident(
         "wrong-port", "either", EVERYBODY, "{sep}",
-        "Connections to {service} through this node are refused now and then, or always.",
+        "Connections to {name} through this node are refused now and then, or always.",
         "The destination gets the address of an endpoint, and a port that is not the slice's.",
         "trace --all: the port after DNAT beside the port in the EndpointSlice.",
         "Replace the DNAT rule in the endpoint's chain.",
@@ -145,7 +150,7 @@ MAP = (
     ),
     Incident(
         "last-by-chance", "either", EVERYBODY, "{svc}",
-        "Connections to {service} through this node hang now and then; the next try may do.",
+        "Connections to {name} through this node hang now and then; the next try may do.",
         "Some packets find no rule in the Service's chain and keep the ClusterIP as their destination.",
         "trace --all: a way without KUBE-SEP; the last rule of the KUBE-SVC chain has a probability.",
         "Take the probability from the last rule: it must take all that is left.",
@@ -155,7 +160,7 @@ MAP = (
     ),
     Incident(
         "first-always", "either", EVERYBODY, "{svc}",
-        "All connections to {service} through this node go to one endpoint, and it is overloaded.",
+        "All connections to {name} through this node go to one endpoint, and it is overloaded.",
         "Every packet gets the same destination, though there are several endpoints.",
         "trace --all: one way; the first balancing rule of the KUBE-SVC chain has no probability.",
         "Give the first balancing rule its probability again: 1/n of n endpoints.",
@@ -164,15 +169,15 @@ MAP = (
     ),
     Incident(
         "no-mark", "either", ("outside",), "{svc}",
-        "A machine outside that reaches the Service range by this node gets no answer from {service}. Pods do.",
+        "A machine outside that reaches the Service range by this node gets no answer from {name}. Pods do.",
         "The packet goes to an endpoint with its source as it was, so that the answer does not come by this node.",
         "trace from outside: no jump to KUBE-MARK-MASQ in the Service's KUBE-SVC chain.",
         "Put the jump to KUBE-MARK-MASQ back, as the chain's first rule.",
-        did=("-t nat -D {svc} 1",), fits=lambda place: place.ends,
+        did=("-t nat -D {svc} 1",), fits=leaves,
     ),
     Incident(
         "no-hairpin", "ordinary", ("itself",), "{own_sep}",
-        "A Pod on this node that belongs to {service} gets no answer when it asks its own Service.",
+        "A Pod on this node that belongs to {name} gets no answer when it asks its own Service.",
         "The packet that chance leads back to its sender has the same source and destination address.",
         "trace from the endpoint itself: no jump to KUBE-MARK-MASQ in its KUBE-SEP chain.",
         "Put the jump to KUBE-MARK-MASQ back, as the first rule of the endpoint's chain.",
@@ -180,7 +185,7 @@ MAP = (
     ),
     Incident(
         "no-nodeport-mark", "ordinary", ("nodeport",), "{ext}",
-        "Clients outside get no answer from {service} at this node's port {node_port}; at its ClusterIP all is well.",
+        "Clients outside get no answer from {name} at this node's port {node_port}; at its ClusterIP all is well.",
         "The packet to the NodePort goes to an endpoint with the client's address as its source.",
         "trace from outside to the node's address: no jump to KUBE-MARK-MASQ in KUBE-EXT.",
         "Put the jump to KUBE-MARK-MASQ back, as the first rule of the KUBE-EXT chain.",
@@ -188,7 +193,7 @@ MAP = (
     ),
     Incident(
         "no-masquerade", "kubernetes", ("outside", "itself", "nodeport"), "KUBE-POSTROUTING",
-        "A machine outside that reaches the Service range by this node gets no answer from {service}, nor from others.",
+        "A machine outside that reaches the Service range by this node gets no answer from {name}, nor from others.",
         "The packet is marked for masquerading, and leaves with its source as it was.",
         "trace from outside: the mark is set, and KUBE-POSTROUTING has no MASQUERADE that reads it.",
         "Append MASQUERADE to KUBE-POSTROUTING again.",
@@ -196,7 +201,7 @@ MAP = (
     ),
     Incident(
         "from-pods-dropped", "kubernetes", ("pod",), "POD-NETWORK",
-        "Pods on this node get no answer from {service}; from Services whose endpoints are Pods they do.",
+        "Pods on this node get no answer from {name}; from Services whose endpoints are Pods they do.",
         "The packet is translated as it should be, and then dropped: by the policy of FORWARD.",
         "trace from a Pod: the last step is the policy DROP of filter FORWARD, after the right DNAT.",
         "Accept what comes from Pods in the Pod network's chain again, or what goes to the API servers.",
@@ -205,7 +210,7 @@ MAP = (
     ),
     Incident(
         "marked-dropped", "kubernetes", ("outside",), "KUBE-FORWARD",
-        "A machine outside that reaches the Service range by this node gets no answer from {service}; from others it "
+        "A machine outside that reaches the Service range by this node gets no answer from {name}; from others it "
         "does.",
         "The packet is translated and marked as it should be, and then dropped: by the policy of FORWARD.",
         "trace from outside: the last step is the policy DROP of filter FORWARD; KUBE-FORWARD took no mark.",
@@ -215,7 +220,7 @@ MAP = (
     ),
     Incident(
         "firewall", "either", BY_WIRE, "FORWARD",
-        "Connections to {service} from Pods of this node hang now and then, or always; the endpoints are up.",
+        "Connections to {name} from Pods of this node hang now and then, or always; the endpoints are up.",
         "The packet is translated as it should be, and a rule of the table filter drops it on its way to an endpoint.",
         "trace --all: a step DROP in filter FORWARD, at a rule that names an endpoint's address.",
         "Delete the rule that drops.",

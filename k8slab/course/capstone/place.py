@@ -21,7 +21,7 @@ class Place:
     `service`: its namespace and name; `name`: with its port's. `ends`: `address:port` of each endpoint, in the order of
     the rules; `chosen`: the one that the fault befalls; `own`: one that lives on the node, or "". `other`: a port that
     is not the endpoints'. `stranger`: an address that no endpoint has, of the range that theirs is of. `new_ip`: a
-    ClusterIP that no Service has.
+    ClusterIP that no Service has. `policy`: of FORWARD.
     """
 
     service: str
@@ -40,6 +40,7 @@ class Place:
     new_ip: str
     pods: str
     subnet: str
+    policy: str
 
     def sep(self, end: str) -> str:
         """The chain of an endpoint."""
@@ -76,7 +77,7 @@ def place(drawn: Drawn, port: ServicePort, dice: Dice) -> Place:
         port.node_port, ends, chosen, dice.pick(own) if own else "",
         dice.pick([one for one in (80, 443, 6443, 8080, 9443) if one not in (target, port.port)]),
         _free(chosen.partition(":")[0] or drawn.pod, taken, dice), dice.pick(FOREIGN),
-        _free(port.cluster_ip, taken, dice), drawn.pod_range, drawn.subnet)
+        _free(port.cluster_ip, taken, dice), drawn.pod_range, drawn.subnet, drawn.policy)
 
 
 def _free(like: str, taken: set[str], dice: Dice) -> str:
