@@ -54,7 +54,7 @@ class Exercise:
     `asks`: the task, a sentence. `blank`: the answer as the notebook has it before it is touched. `attempt`: makes the
     answer's changes in a new lab of `make` and gives the probes to send. `hints`: from the gentlest on. `solution`: an
     answer that passes; `why`: its explanation. `faults`: the first that fits is told. `items`: for an ordering task.
-    `own`: help for the case of the learner who gave an answer, where each has one of his own; None for others.
+    `own`: help for the case of the learner who gave an answer, or None so far, where each has one of his own.
     """
 
     key: str
@@ -67,11 +67,11 @@ class Exercise:
     faults: tuple[Fault, ...] = ()
     make: Callable[[], Lab] = Lab
     items: tuple[str, ...] = ()
-    own: Callable[[object], Help | None] | None = None
+    own: Callable[[object], Help] | None = None
 
     def help(self, answer: object = None) -> Help:
         """What is told to one who asks for help after this answer."""
-        return self.own and self.own(answer) or Help(self.hints, self.solution, self.why)
+        return self.own(answer) if self.own else Help(self.hints, self.solution, self.why)
 
     def grade(self, answer: object) -> Outcome:
         """Say what the answer does to packets; nothing is raised, whatever the answer is."""

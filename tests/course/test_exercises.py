@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from k8slab.course.capstone import capstone
 from k8slab.course.catalogue import UNITS
 from k8slab.course.exercise import Exercise
 from k8slab.course.outcome import CANNOT_CHECK, NOT_ATTEMPTED, NOT_YET, RIGHT, Outcome
@@ -39,6 +40,8 @@ def solved(exercise: Exercise) -> Outcome:
     """Grade the exercise's own solution, as it is shown to the learner."""
     if exercise.blank is not None:
         return exercise.grade(exercise.solution)
+    if exercise.own:
+        return exercise.grade(eval(exercise.help().solution, {"cluster": capstone()}))
     import base64
     import hashlib
 

@@ -160,15 +160,15 @@ def mended(cluster: Capstone, remedy: object) -> Outcome:
     if unknown:
         reason = unknown.asked.walk(cluster.drawn, rules).trace(Seeded(1)).reason
         return Outcome(CANNOT_CHECK, f"The packet's way cannot be told: {reason}")
-    return Outcome(NOT_YET, str(found), tuple(_explained(cluster, rules, found.wrong[0])))
+    return Outcome(NOT_YET, str(found), tuple(_explained(cluster, rules, found.wrong)))
 
 
-def _explained(cluster: Capstone, rules: Ruleset, wrong: Wrong) -> list[str]:
-    """What became of a packet, what should have, which rules it met, and whether the answer made it so."""
+def _explained(cluster: Capstone, rules: Ruleset, them: Sequence[Wrong]) -> list[str]:
+    """Of packets that go wrong, one that the answer made so, or else the first: what should be, and what it met."""
     drawn = cluster.drawn
-    lines = wrong.lines()
-    if alike(fates(wrong.asked, drawn, cluster.ruleset), wrong.wanted):
-        lines.append("Before your commands it went right.")
+    new = next((one for one in them if alike(fates(one.asked, drawn, cluster.ruleset), one.wanted)), None)
+    wrong = new or them[0]
+    lines = [*wrong.lines(), *["Before your commands it went right."] * bool(new)]
     ways = [trace for _, trace in wrong.asked.walk(drawn, rules).outcomes()]
     trace = next((one for one in ways if fate(one) not in wrong.wanted), ways[0])
     met = [step for step in trace.steps if step.rule and step.kind in ("NAT", "DROP", "REJECT")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from k8slab.course.capstone import grade
-from k8slab.course.capstone.cluster import Capstone, Work
+from k8slab.course.capstone.cluster import Capstone, Work, capstone
 from k8slab.course.capstone.mending import commands
 from k8slab.course.exercise import Attempt, Exercise, Help
 from k8slab.course.outcome import NOT_ATTEMPTED, Outcome, Unfit
@@ -89,24 +89,15 @@ HELPS = {"places": help_places, "proofs": help_proofs, "mended": help_mended}
 JUDGES = {"places": grade.places, "proofs": grade.proofs, "mended": grade.mended}
 
 
-def exercise(key: str, last: str, solution: str, why: str) -> Exercise:
-    """One of the three tasks; `last` hint, `solution` and `why` are those of the cluster of the seed 2026."""
+def exercise(key: str) -> Exercise:
+    """One of the three tasks; help is for the cluster of the one who asks, and for that of 2026 before there is one."""
 
-    def own(answer: object) -> Help | None:
-        return HELPS[key](answer.cluster) if isinstance(answer, Work) else None
+    def own(answer: object) -> Help:
+        return HELPS[key](answer.cluster if isinstance(answer, Work) else capstone())
 
-    return Exercise(key, ASKS[key], None, attempt(key, JUDGES[key]), (*HINTS[key], last), solution, why,
-                    make=on_paper, own=own)
+    return Exercise(key, ASKS[key], None, attempt(key, JUDGES[key]), (*HINTS[key], "The third hint is your cluster's."),
+                    "", "", make=on_paper, own=own)
 
-
-SYMPTOMS = (
-    "Some packets find no rule in the Service's chain and keep the ClusterIP as their destination. The packet that "
-    "chance leads back to its sender has the same source and destination address."
-)
-REMEDIES = (
-    "For default/kubernetes: Take the probability from the last rule: it must take all that is left. For "
-    "maps/account-sync: Put the jump to KUBE-MARK-MASQ back, as the first rule of the endpoint's chain."
-)
 
 UNIT = Content(
     "13",
@@ -124,34 +115,7 @@ UNIT = Content(
             ("nothing any more", "less than before", "as much as before"),
         ),
     ),
-    exercises=(
-        exercise(
-            "places",
-            "For default/kubernetes: trace --all: a way without KUBE-SEP; the last rule of the KUBE-SVC chain has a "
-            "probability. For maps/account-sync: trace from the endpoint itself: no jump to KUBE-MARK-MASQ in its "
-            "KUBE-SEP chain.",
-            "cluster.claim([('default/kubernetes', 'KUBE-SVC-NPX46M4PTMTKRN6Y'), "
-            "('maps/account-sync', 'KUBE-SEP-LFABVGVGL5TOMP4G')])",
-            SYMPTOMS,
-        ),
-        exercise(
-            "proofs",
-            "default/kubernetes is asked by 'pod'. maps/account-sync is asked by '10.128.20.241'.",
-            "cluster.prove([('pod', '10.152.0.1:443'), ('10.128.20.241', '10.152.47.65:9090')])",
-            SYMPTOMS,
-        ),
-        exercise(
-            "mended",
-            REMEDIES,
-            """cluster.mend(r'''
-iptables -t nat -I KUBE-SEP-LFABVGVGL5TOMP4G 1 -s 10.128.20.241/32 -m comment --comment "maps/account-sync:metrics" \
-    -j KUBE-MARK-MASQ
-iptables -t nat -R KUBE-SVC-NPX46M4PTMTKRN6Y 4 -m comment --comment "default/kubernetes:https -> 10.69.249.187:6443" \
-    -j KUBE-SEP-PRAIOINRRA3WAHWC
-''')""".replace("\\\n    ", ""),
-            REMEDIES,
-        ),
-    ),
+    exercises=(exercise("places"), exercise("proofs"), exercise("mended")),
     quiz=Quiz(
         "Four questions",
         (
