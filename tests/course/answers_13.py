@@ -23,7 +23,7 @@ ANSWERS = {
             CLUSTER.claim([["kubernetes", FIRST.sep(FIRST.chosen)], [TO_SECOND, OWN]]),
         ),
         others=(
-            (CLUSTER.claim([("default/kubernetes", "KUBE-SERVICES"), (SECOND.service, OWN)]), "but not in KUBE-SERVICES"),
+            (CLUSTER.claim([("kubernetes", "KUBE-SERVICES"), (SECOND.service, OWN)]), "but not in KUBE-SERVICES"),
             (CLUSTER.claim([("default/kubernetes", SVC), ("kube-system/kube-dns", OWN)]), "does no harm to"),
             (CLUSTER.claim([("kube-system/kube-dns", "FORWARD"), ("____", "____")]), "neither is anything wrong"),
             (CLUSTER.claim([("default/kubernetes", SVC), ("default/kubernetes", OLD)]), "named already"),

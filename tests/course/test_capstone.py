@@ -174,7 +174,7 @@ def test_the_report_is_written_when_all_is_right(tmp_path: Path) -> None:
     first, second = text.index("## Fault 1: default/kubernetes"), text.index("## Fault 2:")
     assert first < text.index(words[0]) < text.index(proofs[0][1].split()[1]) < second < text.index(words[1])
     survey_ = survey(SMALLEST.drawn, SMALLEST.ruleset)
-    for part in ("each 5", *SMALLEST.reports.splitlines(), remedy, f"Before: {survey_}",
+    for part in ("each 5", *SMALLEST.reports.text.splitlines(), remedy, f"Before: {survey_}",
                  f"After: {survey_.asked} of {survey_.asked} packets"):
         assert part in text
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
@@ -19,7 +20,7 @@ from k8slab.course.capstone.dice import Dice, seed_text
 from k8slab.course.capstone.drawn import SERVICES, Drawn, draw
 from k8slab.course.capstone.faulty import Fault, broken, put_two
 from k8slab.course.capstone.network import lab as lab_of
-from k8slab.course.capstone.survey import Fate, fates, survey
+from k8slab.course.capstone.survey import ENDS, Fate, fates, survey
 from k8slab.course.capstone.work import AskError, asked, changed
 from k8slab.course.widgets import Panel
 from k8slab.iptables import Ruleset
@@ -39,9 +40,19 @@ class Answer:
     fates: dict[Fate, float]
     trace: Trace
 
+    @property
+    def table(self) -> Table:
+        """The ways of the packet, the most frequent first."""
+        columns = (Column("Share", number=True), Column("Fate"), Column("Destination"), Column("Source"))
+        ways = sorted(self.fates.items(), key=lambda way: (-round(way[1], 6), str(way[0])))
+        return Table(self.asked, columns, tuple(
+            (f"{share:.3f}", ENDS.get(one.verdict, "goes on"), one.destination, one.source) for one, share in ways))
+
     def __repr__(self) -> str:
-        lines = sorted(f"  {share:.3f}  {one}" for one, share in self.fates.items())
-        return "\n".join((f"{self.asked}:", *lines))
+        return str(self.table)
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return self.table._repr_mimebundle_()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -67,12 +78,14 @@ class Capstone:
     true: Ruleset = field(repr=False)
     faults: tuple[Fault, ...] = field(repr=False)
 
-    def __repr__(self) -> str:
+    @property
+    def about(self) -> tuple[str, ...]:
+        """What is known of the cluster from the start, in sentences."""
         drawn = self.drawn
         objects = drawn.objects
         services = {(one.namespace, one.service) for one in objects.ports}
         rules = sum(len(chain.rules) for table in self.ruleset.tables for chain in table.chains)
-        return "\n".join((
+        return (
             f"The cluster of the seed {self.seed!r}: {len(objects.nodes)} nodes, 3 of them control planes, "
             f"{len(services)} Services with a ClusterIP.",
             f"Services are in {drawn.service_range}, Pods in {drawn.pod_range}.",
@@ -80,7 +93,13 @@ class Capstone:
             f"Its own Pods are in {drawn.subnet}.",
             f'"pod" is a Pod there, {drawn.pod}; "node" a program on the node itself; "outside" a machine that is no '
             f"part of the cluster, {drawn.outside}.",
-        ))
+        )
+
+    def __repr__(self) -> str:
+        return "\n".join(self.about)
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return paragraphs(self.about)._repr_mimebundle_()
 
     @property
     def rules(self) -> str:
@@ -99,9 +118,9 @@ class Capstone:
         return self.drawn.objects.ports
 
     @property
-    def reports(self) -> str:
+    def reports(self) -> Panel:
         """What people say, who do not know the cause."""
-        return "\n".join(f"{number}. {fault.report}" for number, fault in enumerate(self.faults, 1))
+        return paragraphs([f"{number}. {fault.report}" for number, fault in enumerate(self.faults, 1)])
 
     def services(self, words: str = "") -> Table:
         """Services and their endpoints, as the objects have them; `words`: only those whose name holds them."""
@@ -138,8 +157,8 @@ class Capstone:
         """
         found = [one for one in self.ports if name in (one.name, f"{one.namespace}/{one.service}")]
         if not found:
-            raise AskError(f"no Service with a ClusterIP is called {name!r}; a name is its namespace and its own, as in "
-                           "'default/kubernetes', and may go on with its port's, ':https'")
+            raise AskError(f"no Service with a ClusterIP is called {name!r}; a name is a namespace and the "
+                           "Service's own, as in 'default/kubernetes', and may go on with its port's, ':https'")
         return found[0]
 
     def ready(self, port: ServicePort) -> tuple[str, ...]:
@@ -167,7 +186,7 @@ class Capstone:
         try:
             return chain_map(self.ruleset, service=service)
         except ValueError as error:
-            return Panel(str(error), f"<p>{escape(str(error))}</p>")
+            return paragraphs([str(error)])
 
     def after(self, text: str) -> Capstone:
         """The cluster after commands on the node, one a line, or after a text for `iptables-restore --noflush`.
@@ -210,6 +229,11 @@ class Capstone:
     def mend(self, remedy: object) -> Work:
         """For the check: the commands that mend the node, or the lab that you have mended."""
         return Work(self, "mended", remedy)
+
+
+def paragraphs(lines: Sequence[str]) -> Panel:
+    """Sentences, each in a line of its own, to be displayed."""
+    return Panel("\n".join(lines), "".join(f"<p>{escape(line, quote=False)}</p>" for line in lines))
 
 
 def file_name(seed: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from k8slab.course import widgets
 from k8slab.course.capstone import grade
 from k8slab.course.capstone.cluster import Capstone, file_name
 from k8slab.course.capstone.mending import commands
@@ -42,7 +43,8 @@ def report(cluster: Capstone, places: Pairs, proofs: Pairs, remedy: object, word
 
 def _said(first: str, *rest: str) -> Panel:
     items = "".join(f"<li>{code(line)}</li>" for line in rest)
-    return Panel("\n  ".join((first, *rest)), f"<p>{code(first)}</p>" + (f"<ul>{items}</ul>" if items else ""))
+    html = f"<p>{code(first)}</p>" + (f"<ul>{items}</ul>" if items else "")
+    return Panel("\n  ".join((first, *rest)), html, lambda: widgets.frame(widgets.say(html)))
 
 
 def _missing(cluster: Capstone, places: Pairs, proofs: Pairs, remedy: object, words: Sequence[str]) -> list[str]:
@@ -67,7 +69,7 @@ def _text(cluster: Capstone, places: Pairs, proofs: Pairs, remedy: object, words
     after = grade.rules_after(cluster, remedy)
     done = remedy if isinstance(remedy, str) else "\n".join(commands(cluster.ruleset, after))
     parts = [f"# What was wrong on {cluster.drawn.node.name}", f"Seed: `{cluster.seed}`",
-             *repr(cluster).splitlines(), "## What people said", cluster.reports]
+             *cluster.about, "## What people said", cluster.reports.text]
     for number, (place, proof, sentence) in enumerate(zip(places, _in_order(cluster, places, proofs), words), 1):
         parts += _fault(cluster, after, f"## Fault {number}: {place[0]}, in `{place[1]}`", proof, sentence)
     parts += ["## The remedy", f"```sh\n{done.strip()}\n```", f"Before: {survey(cluster.drawn, cluster.ruleset)}",
