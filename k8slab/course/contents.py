@@ -25,7 +25,7 @@ DOES: Mapping[str, tuple[int, str]] = {
     "09": (45, "delete the Service, crash API servers, and watch it return"),
     "10": (45, "write the program that writes the rules"),
     "11": (45, "find what is broken from what an application said"),
-    "12": (40, "read nftables beside iptables, and hear of IPVS and eBPF"),
+    "12": (45, "read nftables beside iptables, and hear of IPVS and eBPF"),
     "13": (45, "find two faults in a node that only you have"),
 }
 
