@@ -18,9 +18,13 @@ def told(trace: Trace, address: str, port: int) -> str:
     ...     print(lab.dial("client", "10.96.0.1", 80))
     dial tcp 10.96.0.1:80: i/o timeout
 
+    An answer that comes from another address than was asked is no answer to the program: its socket never hears it.
+
     From net/dial.go and net/net.go (OpError), and golang.org/pkg/net's ErrTimeout.
     """
     reply, head = trace.reply, f"dial tcp {address}:{port}"
+    if reply is not None and not reply.is_icmp_error and reply.source != f"{address}:{port}":
+        return f"{head}: i/o timeout"
     if reply is not None and reply.is_icmp_error:
         why = ERRORS.get(reply.icmp_code, ERRORS[1]) if reply.icmp_type == UNREACHABLE else ERRORS[1]
         return f"{head}: connect: {why}"

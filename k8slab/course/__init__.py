@@ -4,8 +4,8 @@ from k8slab import course
 unit = course.unit("04")
 """
 
-from k8slab.course.catalogue import UNITS, enter_code, progress, unit
+from k8slab.course.catalogue import UNITS, drills, enter_code, progress, unit
 from k8slab.course.contents import contents, ways
 from k8slab.course.glossary import glossary
 
-__all__ = ["UNITS", "contents", "enter_code", "glossary", "progress", "unit", "ways"]
+__all__ = ["UNITS", "contents", "drills", "enter_code", "glossary", "progress", "unit", "ways"]

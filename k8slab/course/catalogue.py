@@ -11,12 +11,15 @@ from k8slab.course.question import Quiz
 from k8slab.course.unit import Content, CourseError, Unit
 from k8slab.course.units import (
     unit00, unit01, unit02, unit03, unit04, unit05, unit06, unit07, unit08, unit09,
-    unit10, unit12, unit13)
+    unit10, unit11, unit12, unit13)
+from k8slab.course.units.drills import DRILLS
 from k8slab.course.widgets import Panel
 
 _MODULES = (unit00, unit01, unit02, unit03, unit04, unit05, unit06, unit07, unit08, unit09,
-            unit10, unit12, unit13)
+            unit10, unit11, unit12, unit13)
 UNITS: dict[str, Content] = {module.UNIT.number: module.UNIT for module in _MODULES}
+# What has a notebook of its own, and is no unit: the drills.
+CONTENTS: dict[str, Content] = {**UNITS, DRILLS.number: DRILLS}
 
 
 def unit(number: str, store: Progress | None = None) -> Unit:
@@ -28,8 +31,13 @@ def unit(number: str, store: Progress | None = None) -> Unit:
     return Unit(content, Quiz("Warm-up: what stayed from earlier units?", tuple(asked)), store or Progress())
 
 
+def drills(store: Progress | None = None) -> Unit:
+    """The drills, which are used as a unit is: `course.drills().broken("cluster-4")`."""
+    return Unit(DRILLS, DRILLS.quiz, store or Progress())
+
+
 def _ticks() -> list[tuple[str, str]]:
-    return [(number, key) for number, content in UNITS.items() for key in content.ticks]
+    return [(number, key) for number, content in CONTENTS.items() for key in content.ticks]
 
 
 def ticked(store: Progress) -> list[bool]:
@@ -42,14 +50,14 @@ def ticked_by_unit(store: Progress) -> dict[str, tuple[int, int]]:
     """For each unit, how many of its exercises and questions were answered right, and how many it has."""
     right = {key for key, tick in zip(_ticks(), ticked(store)) if tick}
     return {number: (sum((number, key) in right for key in content.ticks), len(content.ticks))
-            for number, content in UNITS.items()}
+            for number, content in CONTENTS.items()}
 
 
 def progress(store: Progress | None = None) -> Panel:
     """How far you have come: shown while a kernel runs, not saved with the notebook."""
     store = store or Progress()
     lines = [
-        f"{number} {content.title}: {len(content.ticks)} exercises and questions" for number, content in UNITS.items()
+        f"{number} {content.title}: {len(content.ticks)} exercises and questions" for number, content in CONTENTS.items()
     ]
     text = "\n".join(("Your progress is shown here when you run the cell.", *lines))
     return Panel(text, "".join(f"<p>{code(line)}</p>" for line in text.splitlines()), _live(store))
@@ -61,14 +69,14 @@ def _live(store: Progress) -> Callable[[], widgets.Widget]:
             ticks, done = ticked(store), ticked_by_unit(store)
         except (ProgressError, OSError) as error:
             return widgets.frame(widgets.say(f"<p>{code(str(error))}</p>"))
-        after = next((number for number, (right, of) in done.items() if right < of), "")
-        on = (f"<p>Go on with {after} {UNITS[after].title}.</p>" if after else "<p>You have done all of it.</p>")
-        rows = "".join(f"<li>{number} {UNITS[number].title}: {right} of {of} right</li>"
+        after = next((number for number in UNITS if done[number][0] < done[number][1]), "")
+        on = f"<p>Go on with {after} {UNITS[after].title}.</p>" if after else "<p>You have done all units.</p>"
+        rows = "".join(f"<li>{number} {CONTENTS[number].title}: {right} of {of} right</li>"
                        for number, (right, of) in done.items())
         return widgets.frame(widgets.say(
-            f"<ul>{rows}</ul>{on}<p>Code for these ticks: <code>{ticks_code(ticks)}</code></p><p>All your answers are in "
-            f"<code>{store.path.name}</code>, in the list of files on the left: right-click, Download, keeps them; "
-            "drop the file there again to put them back.</p>"))
+            f"<ul>{rows}</ul>{on}<p>Code for these ticks: <code>{ticks_code(ticks)}</code></p><p>All your answers "
+            f"are in <code>{store.path.name}</code>, in the list of files on the left: right-click, Download, keeps "
+            "them; drop the file there again to put them back.</p>"))
 
     return live
 

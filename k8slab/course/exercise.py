@@ -78,6 +78,10 @@ class Exercise:
         if self._untouched(answer):
             return Outcome(NOT_ATTEMPTED, self.asks)
         try:
+            if hasattr(answer, "touched"):       # an Incident knows what was done in it: there is nothing to compare
+                outcome = self._tried(answer, answer, {})
+                idle = not answer.touched and outcome.kind not in (RIGHT, CANNOT_CHECK)
+                return Outcome(NOT_ATTEMPTED, self.asks) if idle else outcome
             with self.make() as new:             # the learner's own lab stays open, whatever becomes of this one
                 before = rules_of(new)
                 outcome = self._tried(answer if isinstance(answer, Lab) else new, answer, before)
@@ -116,7 +120,7 @@ def rules_of(lab: Lab) -> Rules:
     return {
         node: tuple(
             line.partition(" [")[0] if line[0] == ":" else line
-            for line in lab.run(node, "iptables-save").splitlines() if line.startswith(("-A", ":"))
+            for line in lab.dataplane.run(node, "iptables-save").splitlines() if line.startswith(("-A", ":"))
         )
         for node in nodes
     }

@@ -16,6 +16,7 @@ from html import escape
 from k8slab.course import widgets
 from k8slab.course.exercise import Exercise, Help
 from k8slab.course.functions import source
+from k8slab.course.note import written
 from k8slab.course.outcome import NOT_ATTEMPTED, RIGHT, Outcome, code
 from k8slab.course.progress import Progress, ProgressError
 from k8slab.course.question import Prediction, Question, Quiz
@@ -163,6 +164,15 @@ class Unit:
     def broken(self, key: str) -> Lab:
         """A new lab in which something is broken, for the exercise of that key."""
         return self._find("exercise", self.content.exercises, key).make()
+
+    def note(self, key: str, lab: object, cause: str = "", prevent: str = "") -> Panel:
+        """The note after an incident, as text to be copied, once the check says Right; `cause`, `prevent`: your own."""
+        self._find("exercise", self.content.exercises, key)
+        if not getattr(lab, "mended", False):
+            text = "The note is made when the check says Right."
+            return Panel(text, f"<p>{text}</p>")
+        text = written(key.partition("-")[2], lab, cause, prevent)
+        return Panel(text, f'<pre style="white-space: pre-wrap">{escape(text)}</pre>')
 
     def hint(self, key: str) -> Panel:
         """The next hint; after the last, the first again."""

@@ -55,7 +55,7 @@ class Kernel(Programs):
             raise KernelError(f"there is no backend {backend!r}; there are {', '.join(legacy.BACKENDS)}")
         self.backend = legacy.installed() if backend == "auto" else backend
         self.network, self.holder = network, Holder()
-        self.clock = Clock(self.holder)
+        self.clock, self.waited = Clock(self.holder), 0.0       # here the clock itself has counted what was waited
         self._ports: dict[str, int] = defaultdict(lambda: FIRST_PORT)
         self._saved: dict[str, Ruleset] = {}          # what iptables-save printed, until a command may have changed it
         self._watched: set[str] = set()

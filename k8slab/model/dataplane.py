@@ -69,6 +69,7 @@ class Model:
     def __init__(self, network: Network, rules: Mapping[str, str | Ruleset] | None = None, *,
                  seed: int | Chance = 0, clock: Clock | None = None) -> None:
         self.network, self.clock = network, clock or Clock()
+        self.waited = 0.0       # seconds that the last packet waited in vain for a neighbour, while the clock stood still
         self.chance = Seeded(seed) if isinstance(seed, int) else seed
         rules = {name: iptables.parse(text, name) if isinstance(text, str) else text
                  for name, text in (rules or {}).items()}
@@ -247,7 +248,8 @@ class Model:
             packet = packet.replace(src=self.source(at, packet.dst))
         client = self.programs[at].clients[packet.flow] = Client(packet.flow, question)
         journey = Journey(self, stack, packet)
-        return journey.run(), client, journey.waited
+        trace, self.waited = journey.run(), journey.waited
+        return trace, client, journey.waited
 
     def stack(self, name: str) -> Stack:
         """The network stack of a host. Raises NetworkError when there is none of that name."""

@@ -47,6 +47,8 @@ def _key(host: Host, name: str) -> str:
         return "ip_forward"
     missing = Said(f"sysctl: cannot stat /proc/sys/{name.replace('.', '/')}: No such file or directory", 255)
     found = CONF.fullmatch(name)
+    if name.startswith("net.bridge."):        # a kernel without br_netfilter
+        raise missing
     if not found:
         raise CommandError(f"sysctl {name}: the model knows {KNOWN}") if name.startswith("net.") else missing
     interface, key = found.groups()

@@ -26,7 +26,7 @@ from tests.browser.lab import (
     show_cell,
     wrong_cells,
 )
-from tests.course import answers_10, answers_12, answers_13
+from tests.course import answers_10, answers_11, answers_12, answers_13
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -116,7 +116,7 @@ EDITS = {
         'broken.run("worker1", "iptables -t nat -D PREROUTING 1"); broken.run("worker1", "conntrack -D -p udp")',
     ),
 }
-EDITS |= answers_10.EDITS | answers_12.EDITS | answers_13.EDITS
+EDITS |= answers_10.EDITS | answers_11.EDITS | answers_12.EDITS | answers_13.EDITS
 CHANGE_AND_RUN = """async ([words, above]) => {
   const notebook = window.jupyterapp.shell.currentWidget.content, model = notebook.activeCell.model.sharedModel;
   const last = model.getSource().split('\\n').at(-1);

@@ -101,7 +101,7 @@ def test_all_units_with_right_answers(browser: "Browser", tmp_path: Path, monkey
             page.evaluate(CLOSE)
         open_notebook(page, server, "index.ipynb")
         run_all(page)
-        at.panel("course.progress()").get_by_text("You have done all of it.").wait_for()
+        at.panel("course.progress()").get_by_text("You have done all units.").wait_for()
         assert at.watch.complaints() == []
         page.close()
     print("\n".join(lines))

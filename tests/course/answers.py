@@ -15,7 +15,7 @@ from k8slab.course.units.unit02 import filled
 from k8slab.course.units.unit05 import STATIONS as HOMEWARD
 from k8slab.course.units.unit06 import STATIONS as TO_DNS
 from k8slab.kubeproxy.names import service_chain
-from tests.course import answers_10, answers_12, answers_13
+from tests.course import answers_10, answers_11, answers_12, answers_13
 from tests.course.answers_form import Answers
 
 WIDE = "iptables -t nat -A {} -d 10.96.0.1 -j DNAT --to-destination 10.106.175.128:6443"
@@ -333,4 +333,4 @@ ANSWERS: dict[tuple[str, str], Answers] = {
         ),
     ),
 }
-ANSWERS |= answers_10.ANSWERS | answers_12.ANSWERS | answers_13.ANSWERS
+ANSWERS |= answers_10.ANSWERS | answers_11.ANSWERS | answers_12.ANSWERS | answers_13.ANSWERS

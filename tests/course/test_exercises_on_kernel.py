@@ -9,7 +9,7 @@ import pytest
 
 from k8slab.course.outcome import NOT_ATTEMPTED, NOT_YET, RIGHT
 from tests.course.answers import ANSWERS
-from tests.course.test_exercises import EXERCISES, exercises, graded, solved
+from tests.course.test_exercises import EXERCISES, graded, solved
 
 pytestmark = pytest.mark.kernel
 
@@ -24,7 +24,14 @@ def children() -> set[str]:
     return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split())
 
 
-@exercises
+# Of the drills a few here; the notebook of drills is run on the kernel, too, and there each shows its symptom.
+QUICK = ("cluster-4", "cluster-10", "cluster-15")
+
+
+@pytest.mark.parametrize("place", [
+    pytest.param(place, marks=[pytest.mark.slow] * (place[0] == "drills" and place[1] not in QUICK), id="-".join(place))
+    for place in EXERCISES
+])
 def test_graded_on_the_kernel_as_on_the_model(place: tuple[str, str]) -> None:
     exercise, foreseen, before = EXERCISES[place], ANSWERS[place].foreseen, children()
     assert exercise.grade(exercise.blank).kind == NOT_ATTEMPTED

@@ -58,7 +58,7 @@ def test_progress_says_which_unit_comes_next(tmp_path: Path) -> None:
     for number in (second, *rest):
         for key in UNITS[number].ticks:
             store.record(number, key, outcome=RIGHT)
-    assert "You have done all of it." in said()
+    assert "You have done all units." in said()
 
 
 def test_the_index_leads_to_every_notebook_that_it_names() -> None:
