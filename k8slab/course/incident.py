@@ -65,6 +65,10 @@ class Done:
     line: str
     printed: str = ""
 
+    def _objects(self) -> tuple[object, ...]:
+        """What changes when somebody asks the control plane by another way than by this lab."""
+        return self.cluster.store.revision, *(one.running for one in self.cluster.api_servers.values())
+
     @property
     def changes(self) -> bool:
         """Whether it was meant to change anything.
@@ -98,26 +102,30 @@ class Incident(Lab):
 
     def __init__(self, fault: Breakage, dataplane: str = "auto") -> None:
         self.fault, self.done, self.certificate, self.calls = fault, [], None, fault.calls
-        self._listens = self.declared = self.mended = False
+        self._listens = self._new = self.declared = self.mended = False
         super().__init__(dataplane, **fault.options())
 
     def reset(self) -> None:
         """Build everything anew, and break it again."""
-        self._listens = self.declared = self.mended = False
+        self._listens = self._new = self.declared = self.mended = False
         self.certificate: Certificate | None = None
         self.calls = self.fault.calls
         super().reset()
         for step in self.fault.breaks:
             do(self, step)
         self.done.clear()
-        self._was = (self.certificate, self.calls)
+        self._was, self._stood = (self.certificate, self.calls), self._objects()
         self.before = self.report()      # what was never broken cannot be mended
-        self._listens = True
+        self._listens = self._new = True
 
     @property
     def touched(self) -> bool:
         """Whether anything was done that was meant to change something."""
-        return self.declared or bool(self.changes)
+        return self.declared or bool(self.changes) or self._objects() != self._stood
+
+    def _objects(self) -> tuple[object, ...]:
+        """What changes when somebody asks the control plane by another way than by this lab."""
+        return self.cluster.store.revision, *(one.running for one in self.cluster.api_servers.values())
 
     @property
     def changes(self) -> tuple[str, ...]:
@@ -129,7 +137,10 @@ class Incident(Lab):
                 *([f"the program calls {self.calls}"] if self.calls != calls else []))
 
     def report(self) -> Symptom:
-        """Let the program try once more, and give what it says; measured by the lab's clock."""
+        """Let the program try once more, and give what it says, measured by the lab's clock; the first is `before`."""
+        if self._new and not self.touched:
+            self._new = False
+            return self.before
         start = self.clock()
         sent, failed, tried = self.tried()
         waited = (self.clock() - start + self.dataplane.waited) / tried
@@ -217,6 +228,16 @@ class Incident(Lab):
         """Start a program on a host that listens on a port."""
         self._keep("", f"lab.serve({host!r}, {port})")
         super().serve(host, port, proto)
+
+    def restore(self, node: str, text: str, *, noflush: bool = False) -> None:
+        """Feed text to `iptables-restore` on a node."""
+        self._keep(node, "iptables-restore")
+        super().restore(node, text, noflush=noflush)
+
+    def unserve(self, host: str, port: int, proto: str = "tcp") -> None:
+        """End the program that listens on a host's port."""
+        self._keep("", f"lab.unserve({host!r}, {port})")
+        super().unserve(host, port, proto)
 
     def _keep(self, where: str, line: str, printed: str = "") -> None:
         if self._listens:

@@ -50,4 +50,4 @@ def _seen(station: str, done: list[Done]) -> list[str]:
     last = looks[-1]
     printed = [line for line in masked(last.line, last.printed).splitlines() if line.strip()]
     more = [f"      … {len(printed) - MOST} lines more"] if len(printed) > MOST else []
-    return [f"  {station}: {last}", *(f"      {line}" for line in printed[:MOST]), *more]
+    return [f"  {station}: {last}", *(f"      {line}" for line in printed[:MOST] or ["(nothing)"]), *more]

@@ -8,7 +8,7 @@ from k8slab.course.causes import CAUSES
 from k8slab.course.exercise import Attempt, Exercise, Fault, verdict
 from k8slab.course.faults import FAULTS, Breakage
 from k8slab.course.incident import Incident
-from k8slab.course.outcome import CANNOT_CHECK, NOT_YET, RIGHT, Outcome, Unfit
+from k8slab.course.outcome import CANNOT_CHECK, NOT_ATTEMPTED, NOT_YET, RIGHT, Outcome, Unfit
 from k8slab.course.probe import Sent
 from k8slab.lab import Lab
 
@@ -30,12 +30,14 @@ def _mended(fault: Breakage, number: str, faults: Sequence[Fault]) -> Attempt:
     """The answer is the cluster itself. What it was to begin with is asked first: what never failed is not mended."""
 
     def attempt(_: Lab, answer: object) -> Outcome:
-        if isinstance(answer, Incident):
-            answer.mended = False
         if not isinstance(answer, Incident) or answer.fault is not fault:
-            raise Unfit(CANNOT_CHECK, f'The lab that `broken("cluster-{number}")` made is wanted.')
+            raise Unfit(CANNOT_CHECK, f'That is another lab. Run the cell with `broken("cluster-{number}")` once more, '
+                                      "and go on from there.")
         if fault.broken and answer.before.works:
             raise Unfit(CANNOT_CHECK, "This machine's kernel does not show the fault: the program was answered at once.")
+        answer.mended = False
+        if not answer.touched:
+            raise Unfit(NOT_ATTEMPTED, ASKS.format(number))
         if answer.declared or not fault.broken:
             outcome = _declared(answer, faults)
             answer.mended = outcome.kind == RIGHT
