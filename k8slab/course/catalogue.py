@@ -57,7 +57,8 @@ def progress(store: Progress | None = None) -> Panel:
     """How far you have come: shown while a kernel runs, not saved with the notebook."""
     store = store or Progress()
     lines = [
-        f"{number} {content.title}: {len(content.ticks)} exercises and questions" for number, content in CONTENTS.items()
+        f"{number} {content.title}: {len(content.ticks)} exercises and questions"
+        for number, content in CONTENTS.items()
     ]
     text = "\n".join(("Your progress is shown here when you run the cell.", *lines))
     return Panel(text, "".join(f"<p>{code(line)}</p>" for line in text.splitlines()), _live(store))

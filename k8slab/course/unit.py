@@ -172,7 +172,8 @@ class Unit:
             text = "The note is made when the check says Right."
             return Panel(text, f"<p>{text}</p>")
         text = written(key.partition("-")[2], lab, cause, prevent)
-        return Panel(text, f'<pre style="white-space: pre-wrap; margin: 0; font-size: var(--jp-code-font-size)">{escape(text)}</pre>')
+        looks = "white-space: pre-wrap; margin: 0; font-size: var(--jp-code-font-size)"
+        return Panel(text, f'<pre style="{looks}">{escape(text)}</pre>')
 
     def hint(self, key: str) -> Panel:
         """The next hint; after the last, the first again."""

@@ -69,7 +69,7 @@ class Model:
     def __init__(self, network: Network, rules: Mapping[str, str | Ruleset] | None = None, *,
                  seed: int | Chance = 0, clock: Clock | None = None) -> None:
         self.network, self.clock = network, clock or Clock()
-        self.waited = 0.0       # seconds that the last packet waited in vain for a neighbour, while the clock stood still
+        self.waited = 0.0       # seconds that the last packet waited in vain for a neighbour: the clock stands still
         self.chance = Seeded(seed) if isinstance(seed, int) else seed
         rules = {name: iptables.parse(text, name) if isinstance(text, str) else text
                  for name, text in (rules or {}).items()}

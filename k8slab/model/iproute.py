@@ -60,7 +60,7 @@ def _may_come_in(model: Model, host: str, source: str, to: str, iif: str, decisi
     if decision.kind in DEAD_ENDS:
         raise _error(decision)
     if stack.routes.bad_source(source, iif):
-        raise Said("RTNETLINK answers: Invalid cross-device link")
+        raise Said("RTNETLINK answers: Invalid argument")       # seen on 6.18; of old: Invalid cross-device link
 
 
 def _neighbours(model: Model, call: Call) -> str:

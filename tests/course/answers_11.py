@@ -71,7 +71,8 @@ ANSWERS: dict[tuple[str, str], Answers] = {
     ("drills", "cluster-8"): Answers(
         right=("%on worker1 sysctl -w net/ipv4/ip_forward=1",),
         foreseen=(f"{FORWARD} -P FORWARD ACCEPT",),
-        others=(WHOLE, (f"%on worker1 sysctl -w net.ipv4.ip_forward=1\n{FORWARD} -P FORWARD DROP", "FORWARD says DROP")),
+        others=(WHOLE, (f"%on worker1 sysctl -w net.ipv4.ip_forward=1\n{FORWARD} -P FORWARD DROP",
+                        "FORWARD says DROP")),
     ),
     ("drills", "cluster-9"): Answers(
         right=("%on worker1 conntrack -F", "%on worker1 conntrack -D -p udp --orig-port-src 50053", "lab.advance(40)"),

@@ -29,7 +29,8 @@ QUICK = ("cluster-1", "cluster-2", "cluster-4", "cluster-10", "cluster-15")
 
 
 @pytest.mark.parametrize("place", [
-    pytest.param(place, marks=[pytest.mark.slow] * (place[1].startswith("cluster-") and place[1] not in QUICK), id="-".join(place))
+    pytest.param(place, id="-".join(place),
+                 marks=[pytest.mark.slow] * (place[1].startswith("cluster-") and place[1] not in QUICK))
     for place in EXERCISES
 ])
 def test_graded_on_the_kernel_as_on_the_model(place: tuple[str, str]) -> None:

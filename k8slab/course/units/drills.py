@@ -72,7 +72,8 @@ DRILLS = Content(
             "8", "forwarding-off",
             "Object, endpoints and rules are well, and other Pods of the node fail as well. The node's own programs do "
             "not.",
-            "Send a packet and read how far it comes: `print(lab.connect(\"client\", \"10.96.0.1\", 443))`.",
+            "Ask worker1 for the way of the Pod's packet, `ip route get 10.106.175.128 from 10.244.1.5 iif "
+            "veth-client`, or send one and read how far it comes.",
             "A node is a router for its Pods only where `sysctl net.ipv4.ip_forward` is 1.",
             faults=(Fault("No rule of FORWARD is even read: the node does not forward at all.",
                           lambda sent: silent(sent) and "ip_forward is 0" in sent[0].trace.reason),),
@@ -117,25 +118,28 @@ DRILLS = Content(
             "13", "dead-but-listed",
             "Some, not all: where in the path does chance decide, and between what?",
             "Call each endpoint itself, by its own address and port 6443. Which one does not answer, and is it listed?",
-            "Take it out of the list, with `kubectl edit` or `kubectl patch` of the Endpoints, or see to it that it runs: "
-            "`lab.cluster.api_servers[\"…\"].start()`; give kube-proxy some seconds.",
+            "Take it out of the list, with `kubectl edit` or `kubectl patch` of the Endpoints, or see to it that it "
+            "runs: `lab.cluster.api_servers[\"…\"].start()`; give kube-proxy some seconds.",
             faults=(Fault("Nobody is answered now: the Service or all of its endpoints are gone.", silent),),
         ),
         cluster(
             "14", "forward-drop",
             "Object, endpoints and nat rules are well. How far does the packet come?",
             "`iptables -S FORWARD` on worker1: which rule accepts the packet, and what if none does?",
-            "Accept what comes from and goes to the Pods, 10.244.0.0/16, in FORWARD; or give the chain its policy back.",
+            "Accept what comes from and goes to the Pods, 10.244.0.0/16, in FORWARD; or give the chain its policy "
+            "back.",
             faults=(
                 FLUSHED,
                 Fault("Your rule wants 10.96.0.1, and FORWARD reads the packet after DNAT: there it is for "
-                      "10.106.175.128, port 6443.", lambda sent: silent(sent) and missed("filter", "-d 10.96.0.1", sent)),
+                      "10.106.175.128, port 6443.",
+                      lambda sent: silent(sent) and missed("filter", "-d 10.96.0.1", sent)),
             ),
         ),
         cluster(
             "15", "bridge",
             "The Pod's own address is answered, and the Service is not; the rules translate. What about the answer?",
-            "By which way does it come home? Both Pods are ports of cni0: `ip link` on worker1. Capture on client's eth0.",
+            "By which way does it come home? Both Pods are ports of cni0: `ip link` on worker1. Capture on client's "
+            "eth0.",
             "Let the answer pass the node: masquerade what stays in 10.244.1.0/24, or give the Pods /32 addresses and "
             "routes; on a kernel with br_netfilter, net.bridge.bridge-nf-call-iptables=1.",
         ),
@@ -144,8 +148,8 @@ DRILLS = Content(
             "One client fails each time, another never. What does the node remember of a client?",
             f"`iptables -t nat -S {KUBERNETES}` has a list for each endpoint (unit 08). Which server would this client "
             "get, and does it live?",
-            "As long as the dead one is listed, no setting of affinity helps all: take it out of the Endpoints, or start "
-            "it again, and give kube-proxy some seconds.",
+            "As long as the dead one is listed, no setting of affinity helps all: take it out of the Endpoints, or "
+            "start it again, and give kube-proxy some seconds.",
             faults=(Fault("Affinity is off, and now every client loses some of its connections: the dead server is "
                           "still listed.", lambda sent: bool(sent[0].wrong) and not any(
                               "--rcheck" in step.rule for step in sent[0].trace.steps)),),

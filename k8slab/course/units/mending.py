@@ -1,4 +1,4 @@
-"""Exercises on broken clusters: the learner mends one in place, by whatever remedy, and packets tell whether it works."""
+"""Exercises on broken clusters: the learner mends one in place, by any remedy, and packets tell whether it works."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _mended(fault: Breakage, number: str, faults: Sequence[Fault]) -> Attempt:
             raise Unfit(CANNOT_CHECK, f'That is another lab. Run the cell with `broken("cluster-{number}")` once more, '
                                       "and go on from there.")
         if fault.broken and answer.before.works:
-            raise Unfit(CANNOT_CHECK, "This machine's kernel does not show the fault: the program was answered at once.")
+            raise Unfit(CANNOT_CHECK, "This machine's kernel does not show the fault: the program was answered.")
         answer.mended = False
         if not answer.touched:
             raise Unfit(NOT_ATTEMPTED, ASKS.format(number))

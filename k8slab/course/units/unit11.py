@@ -31,8 +31,8 @@ UNIT = Content(
             "On which port does a program listen in the Pod? Call 10.244.1.7:8080 and :80 themselves, with `nc -zv`.",
             "The Service's `targetPort` is the Pod's port: it must be 8080. `kubectl patch svc web --type=json -p "
             "'[{\"op\": \"replace\", \"path\": \"/spec/ports/0/targetPort\", \"value\": …}]'`",
-            faults=(Fault("Nobody translates port 80 of the Service any more. `port` is what callers ask for, and stays; "
-                          "`targetPort` is the Pod's.", silent),),
+            faults=(Fault("Nobody translates port 80 of the Service any more. `port` is what callers ask for, and "
+                          "stays; `targetPort` is the Pod's.", silent),),
         ),
         cluster(
             "2", "rule-before",
@@ -47,9 +47,10 @@ UNIT = Content(
         ),
         cluster(
             "3", "rp-filter",
-            "Three seconds: somebody asks for a neighbour, and nobody answers. Who asks? Look at `ip neigh` in the Pod.",
-            "The Pod has two interfaces. By which one does it send, and by which one would worker1 answer? Compare "
-            "`ip route` in the Pod with `ip route get 10.244.1.5` on worker1.",
+            "Three seconds: somebody asks for a neighbour, and nobody answers. Who asks? Look at `ip neigh` in the "
+            "Pod.",
+            "The Pod has two interfaces. By which one does it send (`ip route` in the Pod), and by which one would "
+            "worker1 answer? Ask `ip route get 10.106.175.128 from 10.244.1.5 iif …` on worker1, with each.",
             "worker1 refuses what comes by another interface than its own way back: `sysctl "
             "net.ipv4.conf.all.rp_filter` is 1, strict. Make it 2 or 0, or let the Pod send by eth0.",
         ),
@@ -98,8 +99,8 @@ UNIT = Content(
                 {
                     "at the Service and its endpoints": "They are the same for all Pods.",
                     "at net.ipv4.ip_forward": "It counts for all Pods of the node.",
-                    "at what is the Pod's own: its routes, policies and entries": "What is common to all is well, since "
-                    "the others are answered.",
+                    "at what is the Pod's own: its routes, policies and entries": "What is common to all is well, "
+                    "since the others are answered.",
                 },
             ),
         ),
