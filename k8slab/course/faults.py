@@ -70,7 +70,7 @@ def three() -> dict:
 
 
 TO_API = reaches("client", API, API_SERVER)
-TO_WEB = reaches("client", WEB, WEB_POD)
+TO_WEB = reaches("client", WEB)
 DIRECT = reaches("client", WEB_POD, source="10.244.1.5")
 MAKE_WEB = "%kubectl create service clusterip web --clusterip=10.96.12.34 --tcp=80:{}"
 ANY_API = reaches("client", API)

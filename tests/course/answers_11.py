@@ -29,7 +29,7 @@ ANSWERS: dict[tuple[str, str], Answers] = {
     ),
     ("11", "cluster-2"): Answers(
         right=(
-            f"{FORWARD} -I FORWARD -s 10.244.0.0/16 -j ACCEPT",
+            f"{FORWARD} -I FORWARD 5 -s 10.244.0.0/16 -j ACCEPT",
             f"{FORWARD} -R FORWARD 6 -p tcp --dport 22 -j REJECT",
             f"{FORWARD} -I FORWARD -d 10.106.175.128 -p tcp --dport 6443 -j ACCEPT\n"
             f"{FORWARD} -I FORWARD -s 10.244.0.0/16 -d 10.244.0.0/16 -j ACCEPT",
@@ -52,7 +52,7 @@ ANSWERS: dict[tuple[str, str], Answers] = {
         others=(WHOLE, ("%on worker1 ip route add blackhole default", "blackhole default")),
     ),
     ("drills", "cluster-5"): Answers(
-        right=(f"%kubectl label pod web app=webshop --overwrite\n{WAIT}",
+        right=(f"""%kubectl patch pod web -p '{{"metadata": {{"labels": {{"app": "webshop"}}}}}}'\n{WAIT}""",
                "%kubectl delete svc web\n%kubectl create service clusterip web --clusterip=10.96.12.34 --tcp=80:8080\n"
                + WAIT),
         foreseen=(f"%kubectl delete svc web\n{WAIT}",),
@@ -72,7 +72,7 @@ ANSWERS: dict[tuple[str, str], Answers] = {
         right=("%on worker1 sysctl -w net/ipv4/ip_forward=1",),
         foreseen=(f"{FORWARD} -P FORWARD ACCEPT",),
         others=(WHOLE, (f"%on worker1 sysctl -w net.ipv4.ip_forward=1\n{FORWARD} -P FORWARD DROP",
-                        "FORWARD says DROP")),
+                        "FORWARD is DROP")),
     ),
     ("drills", "cluster-9"): Answers(
         right=("%on worker1 conntrack -F", "%on worker1 conntrack -D -p udp --orig-port-src 50053", "lab.advance(40)"),
@@ -103,13 +103,13 @@ ANSWERS: dict[tuple[str, str], Answers] = {
     ("drills", "cluster-13"): Answers(
         right=(START, REMOVE.replace("lab.advance(15)", "lab.advance(60)")),
         foreseen=(f"%kubectl delete svc kubernetes\n{WAIT}",),
-        others=(WHOLE, ("%kubectl delete pod web", "a refusal from 10.96.0.1:443")),
+        others=(WHOLE, ("%on worker1 conntrack -F", "a refusal from 10.96.0.1:443")),
     ),
     ("drills", "cluster-14"): Answers(
         right=(f"{FORWARD} -P FORWARD ACCEPT", f"{FORWARD} -A FORWARD -j ACCEPT"),
-        foreseen=(f"{FORWARD} -P FORWARD ACCEPT\n{FORWARD} -F FORWARD",
+        foreseen=(f"{FORWARD} -I FORWARD -s 10.244.0.0/16 -j ACCEPT",
                   f"{FORWARD} -A FORWARD -p tcp -d 10.96.0.1 --dport 443 -j ACCEPT"),
-        others=(WHOLE, (f"{NAT} -P PREROUTING ACCEPT", "FORWARD says DROP")),
+        others=(WHOLE, (f"{NAT} -P PREROUTING ACCEPT", "FORWARD is DROP")),
     ),
     ("drills", "cluster-15"): Answers(
         right=(f"{NAT} -I POSTROUTING -s 10.244.1.5 -d 10.244.1.7 -j MASQUERADE",),
@@ -118,7 +118,7 @@ ANSWERS: dict[tuple[str, str], Answers] = {
     ("drills", "cluster-16"): Answers(
         right=(START,),
         foreseen=("""%kubectl patch svc kubernetes -p '{"spec": {"sessionAffinity": "None"}}'\n""" + WAIT,),
-        others=(WHOLE, ("%kubectl delete pod web", "a refusal from 10.96.0.1:443")),
+        others=(WHOLE, ("%on worker1 conntrack -F", "a refusal from 10.96.0.1:443")),
     ),
 }
 # The cells as a learner changes them, wrong and right.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from k8slab.course.exercise import Fault
+from k8slab.course.faults import GONE
 from k8slab.course.probe import Sent
 from k8slab.course.question import Quiz
 from k8slab.course.unit import Content
@@ -30,7 +31,8 @@ def others_wrong(sent: Sequence[Sent]) -> bool:
 
 FLUSHED = Fault(
     "The program is answered, but something else is lost: a Service without endpoints should go on to refuse at once. "
-    "That rule of kube-proxy's went with what you took away.", others_wrong)
+    "kube-proxy's rule for that is gone with what you took away, or stands behind what you wrote and is not read.",
+    others_wrong)
 
 DRILLS = Content(
     "drills",
@@ -84,7 +86,8 @@ DRILLS = Content(
             "`conntrack -L -p udp` on worker1: to whom does the entry of port 50053 lead? Is that an endpoint?",
             "Delete that entry with `conntrack -D` and filters, and let the program ask again.",
             faults=(Fault("New rules are not asked by a conversation that has an entry; each question makes the entry "
-                          "live longer.", silent),),
+                          "live longer.", lambda sent: silent(sent) and any(
+                              step.after and step.after.dst == GONE for step in sent[0].trace.steps)),),
         ),
         cluster(
             "10", "policy-before-dnat",
@@ -118,7 +121,7 @@ DRILLS = Content(
             "13", "dead-but-listed",
             "Some, not all: where in the path does chance decide, and between what?",
             "Call each endpoint itself, by its own address and port 6443. Which one does not answer, and is it listed?",
-            "Take it out of the list, with `kubectl edit` or `kubectl patch` of the Endpoints, or see to it that it "
+            "Take it out of the list, with `kubectl patch endpoints kubernetes`, or see to it that it "
             "runs: `lab.cluster.api_servers[\"…\"].start()`; give kube-proxy some seconds.",
             faults=(Fault("Nobody is answered now: the Service or all of its endpoints are gone.", silent),),
         ),

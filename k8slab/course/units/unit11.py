@@ -39,7 +39,7 @@ UNIT = Content(
             "\"no route to host\", and at once. Is there no route? Ask `ip route get` on worker1, then the rules.",
             "REJECT can say many things: look for `--reject-with` in `iptables -S FORWARD` on worker1.",
             "Rules are read in order, and a REJECT stands before those that accept the Pods' packets: take it away "
-            "with `-D`, or have them accepted before it with `-I`.",
+            "with `-D`, or have them accepted just before it, with `-I FORWARD` and its number.",
             faults=(
                 FLUSHED,
                 Fault("Nobody translates any more: the nat rules that you took away were kube-proxy's.", silent),
