@@ -14,11 +14,13 @@ then the kernel itself must be restarted, as after such a line in any cell.
 
 from __future__ import annotations
 
+import ast
 import ctypes
 import inspect
 import linecache
 import reprlib
 import sys
+import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -154,6 +156,21 @@ def source(function: object) -> str:
         return inspect.getsource(function) if callable(function) else ""
     except (OSError, TypeError, IndentationError, SyntaxError):
         return ""
+
+
+def has_return(function: object) -> bool:
+    """Whether a `return` with a value stands in a function's text; a lambda has one. False where nobody kept the text.
+
+    >>> has_return(lambda: None), has_return(len)
+    (True, False)
+    """
+    if getattr(function, "__name__", "") == "<lambda>":
+        return True
+    try:
+        nodes = ast.walk(ast.parse(textwrap.dedent(source(function))))
+    except SyntaxError:
+        return False
+    return any(isinstance(node, ast.Return) and node.value is not None for node in nodes)
 
 
 def same_code(one: object, other: object) -> bool:

@@ -36,6 +36,11 @@ def balance_rules(name, protocol, ends):
 '''
 SLICE_BY_NUMBER = altered("endpoints", "own.get(\"name\", \"\") == port.get(\"name\", \"\")",
                           "own[\"port\"] == port[\"targetPort\"]")
+ONE_SLICE = altered("endpoints", "    return sorted(found)",
+                    "        if found:\n            return sorted(found)\n    return sorted(found)")
+READY = 'end.get("conditions", {}).get("ready") is not False'
+NAMED = 'own.get("name", "") == port.get("name", "")'
+WAY_IN, BALANCE = "way_in(name, protocol, address, number)", "balance_rules(name, protocol, ends)"
 
 ANSWERS: dict[tuple[str, str], Answers] = {
     ("10", "digest"): Answers(
@@ -77,10 +82,12 @@ ANSWERS: dict[tuple[str, str], Answers] = {
     ),
     ("10", "headless"): Answers(
         right=(lambda service: "." in service["spec"].get("clusterIP", ""),
-               'def served(service):\n    return service["spec"].get("clusterIP", "None") != "None"\n'),
+               'def served(service):\n    return service["spec"].get("clusterIP", "None") != "None"\n',
+               'def served(service):\n    ip = service["spec"].get("clusterIP")\n    return ip and ip != "None"\n'),
         foreseen=('def served(service):\n    spec = service["spec"]\n'
                   '    return spec["type"] == "ClusterIP" and spec["clusterIP"] != "None"\n',),
         others=(
+            ('def served(service):\n    service["spec"].get("clusterIP")\n', "is wanted. Is there a `return`?"),
             (lambda service: True, "`served` gives True for the Service shop/outside"),
             ('def served(service):\n    return bool(service["spec"].get("clusterIP"))\n', "is the word None"),
             ('def served(service):\n    return service["spec"]["clusterIP"] != "None"\n',
@@ -94,6 +101,13 @@ ANSWERS: dict[tuple[str, str], Answers] = {
             (altered("endpoints", " is not False", " in (True, False)"), "0.333 go to 10.106.175.129, which is not r"),
             (altered("endpoints", "return sorted(found)", "return sorted(found, key=lambda one: tuple(map(int, "
                      "one.split(':')[0].split('.'))))"), "sorted as texts"),
+            (altered("endpoints", "sorted(found)", "sorted(found, reverse=True)"), "sorted as texts"),
+            (ONE_SLICE, "A Service may have several slices"),
+            (altered("endpoints", READY, f'({READY} or end["conditions"].get("serving"))'), "though it still serves"),
+            (altered("endpoints", NAMED, 'own["name"] == port["name"]'), "A port without a name has no field `name`"),
+            (altered("endpoints", NAMED, 'own.get("name") == port.get("name")'), "A port without a name has no field"),
+            (altered("endpoints", "return sorted(found)", "return found"), "a set has no order; give `sorted(…)`."),
+            (altered("endpoints", "return sorted(found)", "return sorted(found).sort()"), "each `address:port`."),
             (altered("endpoints", " is not False", " is True"), "only `false` is no"),
             (altered("endpoints", "not same or ", ""), "in another namespace"),
             (altered("endpoints", " or one[\"addressType\"] != \"IPv4\"", ""), "addressType IPv6"),
@@ -112,7 +126,18 @@ ANSWERS: dict[tuple[str, str], Answers] = {
             (altered("kube_proxy", "chains.append(", "str("), "neither a target nor a chain"),
             (altered("kube_proxy", "rules += way_in(name, protocol, address, number)\n", "pass\n"), "packet"),
             (altered("kube_proxy", "return frame(refused, chains, rules)", "return rules"), "a text is wanted, as `fr"),
-            (altered("kube_proxy", " has no endpoints", " has nobody"), "A port without endpoints has one rule"),
+            (altered("kube_proxy", "if ends:", 'chains.append(chain("KUBE-SVC-", name + protocol))\n'
+                     "            if ends:"), "A port without endpoints has one rule, in filter, and no chain."),
+            (altered("kube_proxy", " has no endpoints", " has nobody"), "Each port has its own refusal"),
+            (altered("kube_proxy", '-m comment --comment "{name} has no endpoints" ', ""), "Each port has its own ref"),
+            (altered("kube_proxy", "refused.append(", 'if protocol == "tcp":\n                    refused.append('),
+             "Each port has its own refusal"),
+            (altered("kube_proxy", WAY_IN, "[]", BALANCE, f"{BALANCE} + {WAY_IN}"), "the mark comes before the shar"),
+            (altered("kube_proxy", f"rules += {WAY_IN}", f"rules.append({WAY_IN})"),
+             "`rules` is a list of texts: a list is added with `+=`, one text with `.append(…)`. In it is ['-A KUBE"),
+            (altered("kube_proxy", 'chains.append(chain("KUBE-SVC-", name + protocol))',
+                     'chains += chain("KUBE-SVC-", name + protocol)'), "`chains` is a list of texts"),
+            (altered("kube_proxy", "frame(refused,", 'frame("-A",'), "`refused` is a list of texts"),
             (altered("kube_proxy", "if ends:", "if not ends:"), "packet"),
         ),
     ),
@@ -122,9 +147,10 @@ ANSWERS: dict[tuple[str, str], Answers] = {
             (altered("sync", "return text", "lines.sort(key=lambda line: line.split()[line[0] == '-'].strip(':'))\n"
                      "    return text"), "emptied before the first is deleted"),
             (altered("sync", '[f":{one} - [0:0]" for one in gone] + ', ""), "only when it is empty"),
-            ("def sync(objects, there):\n    return kube_proxy(objects)\n", "lead nowhere and stay for ever"),
-            (altered("sync", ' + [f"-X {one}" for one in gone]', ""), "lead nowhere and stay for ever"),
-            (altered("sync", "for one in there if one not in text", "for one in there"), "iptables refuses line"),
+            ("def sync(objects, there):\n    return kube_proxy(objects)\n", "no packet comes to its chains"),
+            (altered("sync", ' + [f"-X {one}" for one in gone]', ""), "no packet comes to its chains"),
+            (altered("sync", "for one in there if one not in text", "for one in there"),
+             "only those that the new text does not name go"),
             (lambda objects: "", "With `sync` it came to TypeError"),
         ),
     ),

@@ -16,15 +16,15 @@ from k8slab.course.catalogue import UNITS
 from k8slab.course.outcome import NOT_YET, RIGHT
 from k8slab.course.progress import Progress
 from k8slab.course.units import owncheck
-from k8slab.course.units.owncheck import PartError, chains, compared, nodes, ours, whose, working
+from k8slab.course.units.owncheck import PartError, chain_names, compared, nodes, ours, whose, working
 from k8slab.course.units.ownclusters import CLUSTERS, MOVES
 from k8slab.course.units.ownparts import PARTS, WORKED
-from k8slab.course.units.ownproxy import HELD, Difference, assembled, difference, recorded
+from k8slab.course.units.ownproxy import HELD, Difference, FrameError, assembled, difference, frame, recorded
 from k8slab.iptables import Ruleset, RulesError
 from k8slab.kubeproxy import Config, Node, pod_cidr, setup
 from k8slab.lab import Lab, kube_proxy_rules
 from k8slab.trace import compare
-from tests.course.answers_10 import filled
+from tests.course.answers_10 import altered, filled
 from tests.kubeproxy.golden import in_order
 from tests.kubeproxy.golden import objects as items
 from tests.kubeproxy.golden import recorded as dump
@@ -79,10 +79,10 @@ def test_the_text_has_the_form_of_the_real_ones() -> None:
 def test_from_each_cluster_to_each_other_nothing_is_left_behind(before: str, after: str) -> None:
     scope = names()
     there = saved(scope["kube_proxy"](items(before)))
-    text = scope["sync"](items(after), chains(there))
+    text = scope["sync"](items(after), chain_names(there))
     assert in_order(str(saved(text, there).normal())) == real(after)
     gone = set(re.findall(r"-X (\S+)", text))
-    assert gone == set(chains(there)) - set(chains(real(after)))
+    assert gone == set(chain_names(there)) - set(chain_names(real(after)))
     if gone:                                     # none of them could be deleted if they were not emptied before
         with pytest.raises(RulesError, match="still referenced|not empty"):
             saved("".join(f"{line}\n" for line in text.splitlines() if line.split()[0].lstrip(":") not in gone), there)
@@ -115,6 +115,48 @@ def test_what_it_leaves_out_is_told() -> None:
     assert len(lines) == 15 and {name for name, told in lines.items() if told == "equal"} == set(HELD)
 
 
+NO_LIST = altered("kube_proxy", "rules += way_in(name, protocol, address, number)",
+                  "rules.append(way_in(name, protocol, address, number))")
+WRONG = (NO_LIST, PARTS["kube_proxy"].blank, PARTS["endpoints"].blank, "def kube_proxy(objects):\n    return 1 / 0\n",
+         "def kube_proxy(objects):\n    return 'nonsense'\n")
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_part_that_is_wrong_again_brings_no_traceback_after_it(wrong: str, tmp_path: Path,
+                                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell is run once more, with something wrong in it, before each of the cells that need a whole kube-proxy."""
+    monkeypatch.setenv("K8SLAB_PROGRESS", str(tmp_path / "progress.json"))
+    scope: dict = {}
+    first = next(at for at, cell in enumerate(CELLS) if "side_by_side(*traces" in cell)
+    for cell in CELLS[:first + 1]:
+        exec(cell, scope)
+    for cell in CELLS[first + 1:]:
+        exec(wrong, scope)
+        exec(cell, scope)
+
+
+def test_comparing_one_that_is_wrong_says_why() -> None:
+    def told(text: str) -> str:
+        return compared(functions.defined(text, "kube_proxy", {**assembled()}))
+
+    assert told(NO_LIST).startswith("01-kubernetes              nothing to compare\nNot yet. `rules` is a list of t")
+    assert "raised ZeroDivisionError: division by zero, in line 2" in told(WRONG[3])
+    assert "iptables refuses line 1 of the text, `nonsense`" in told(WRONG[4])
+    assert told(altered("kube_proxy", "if ends:", "if ends[0]:")).splitlines()[1:4] == [
+        "02-dns                     equal", "03-many-endpoints          equal", "04-no-endpoints            nothing to "
+        "compare"]
+    assert "nothing to compare" in compared(None)
+
+
+def test_what_the_frame_is_given_must_be_texts() -> None:
+    assert frame((), {"KUBE-SVC-A"}, iter(["-A KUBE-SVC-A -j ACCEPT"])) == frame([], ["KUBE-SVC-A"],
+                                                                               ["-A KUBE-SVC-A -j ACCEPT"])
+    for given in (["KUBE", ["-A"]], list("KUBE"), "KUBE", 7, None, [3]):
+        with pytest.raises(FrameError, match="`chains` is a list of texts") as caught:
+            frame([], given, [])
+        assert caught.value._render_traceback_()[0].startswith("FrameError: `chains`")
+
+
 def test_each_line_of_a_recorded_cluster_counts() -> None:
     wanted = real("02-dns").splitlines()
     for at, line in enumerate(wanted):
@@ -133,6 +175,8 @@ def test_working_takes_yours_where_it_is_right_and_the_units_where_not() -> None
     wrong = functions.defined(filled("chain", "12"), "chain", {**assembled()})
     assert ours(working(wrong)) and working(working(wrong)).__name__ == "chain"
     assert whose(scope["chain"], working(wrong)).split() == ["chain", "you", "chain", "the", "unit"]
+    around = functions.defined(PARTS["kube_proxy"].solution, "kube_proxy", {**assembled(), "endpoints": None})
+    assert ours(working(around)) and not ours(around)             # right, but not with what stands around it
     with pytest.raises(PartError, match="not 'compared'"):
         working(compared)
 
@@ -188,5 +232,5 @@ def test_a_function_is_kept_as_its_text_and_shown_when_the_notebook_is_as_new(tm
 def test_the_clusters_on_which_it_is_tried_all_tell_something() -> None:
     """Each but the recorded ones has its own sentence, and each move changes what is there, or nothing on purpose."""
     own = [cluster.says[""] for cluster in CLUSTERS if not cluster.recorded]
-    assert len(set(own)) == len(own) == 8 and len({move.says for move in MOVES}) == len(MOVES)
+    assert len(set(own)) == len(own) == 9 and len({move.says for move in MOVES}) == len(MOVES)
     assert set(owncheck.SLIPS) <= set(PARTS)

@@ -8,18 +8,20 @@ must be those of the real kube-proxy, and the first that is not is shown.
 from __future__ import annotations
 
 import copy
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from k8slab.course.exercise import Attempt, Fault, verdict
-from k8slab.course.functions import defined, has_blank, same_code
+from k8slab.course.functions import called, defined, has_blank, same_code
 from k8slab.course.outcome import CANNOT_CHECK, NOT_ATTEMPTED, NOT_YET, RIGHT, Outcome, Unfit
 from k8slab.course.probe import Probe
-from k8slab.course.units.ownclusters import CLUSTERS, MOVES, busy
+from k8slab.course.units.ownclusters import CLUSTERS, MOVES, UNNAMED, busy
 from k8slab.course.units.ownparts import PARTS
-from k8slab.course.units.ownproxy import (HELD, assembled, difference, expected, lines_of, recorded, recorded_names,
-                                          restored, start, written)
+from k8slab.course.units.ownproxy import (HELD, assembled, difference, expected, guarded, lines_of, recorded,
+                                          recorded_names, restored, start, written)
 from k8slab.errors import Told
 from k8slab.iptables import Ruleset
 from k8slab.lab import Lab
@@ -32,6 +34,28 @@ SLIPS: dict[str, tuple[tuple[str, str], ...]] = {
     "sync": (("is still referenced", "All that goes must be emptied before the first is deleted: a rule of a chain "
                                      "that goes, too, still leads to this one."),
              ("is not empty", "A chain is deleted only when it is empty: its line `:CHAIN - [0:0]` empties it."),),
+    "endpoints": (("KeyError: 'name'", UNNAMED),),
+}
+ALIVE = "This chain belongs to a Service that is there; only those that the new text does not name go."
+
+
+def _without_chances(lines: Sequence[str]) -> list[str]:
+    return sorted(re.sub(r" -m statistic --mode random --probability \S+", "", line) for line in lines)
+
+
+def _only_a_refusal(wanted: Sequence[str], found: Sequence[str]) -> bool:
+    missing, more = ((Counter(one) - Counter(other)) for one, other in ((wanted, found), (found, wanted)))
+    return any("-j REJECT" in line for line in missing) and not any("KUBE-SVC-" in line for line in more)
+
+
+# What all the lines of a cluster tell together, the wanted and the found ones: part → pairs.
+TOGETHER: dict[str, tuple[tuple[Callable[[Sequence[str], Sequence[str]], bool], str], ...]] = {
+    "endpoints": ((lambda wanted, found: _without_chances(wanted) == _without_chances(found),
+                   "The endpoints are sorted as texts: 10.244.1.11 before 10.244.1.3."),),
+    "kube_proxy": ((lambda wanted, found: sorted(wanted) == sorted(found),
+                    "The same rules in another order: in its chain, the mark comes before the shares."),
+                   (_only_a_refusal,
+                    "Each port has its own refusal; compare it with the two above, comment and all.")),
 }
 
 
@@ -99,7 +123,7 @@ def moved_on(asks: str) -> Attempt:
         _like_the_real("sync", _changed(part))
         before, after = busy(), [one for one in busy() if one["metadata"]["name"] not in ("web", "web-1")]
         first = written("kube_proxy", None, before)
-        texts = [first, written("sync", part, after, chains(restored(first)))]
+        texts = [first, written("sync", part, after, chain_names(restored(first)))]
         sent = _sent(lab, texts, GONE, ())
         return sent if sent.kind != RIGHT else Outcome(
             RIGHT, f"{sent.says} After each of {len(MOVES)} changes the rules are those of a kube-proxy that has "
@@ -108,10 +132,10 @@ def moved_on(asks: str) -> Attempt:
     return attempt
 
 
-def chains(rules: Ruleset | str) -> list[str]:
+def chain_names(rules: Ruleset | str) -> list[str]:
     """The names of Services' and endpoints' chains in nat, of rules or of `iptables-save` text, sorted.
 
-    >>> chains(":KUBE-SVC-NPX46M4PTMTKRN6Y - [0:0]\\n:KUBE-SERVICES - [0:0]")
+    >>> chain_names(":KUBE-SVC-NPX46M4PTMTKRN6Y - [0:0]\\n:KUBE-SERVICES - [0:0]")
     ['KUBE-SVC-NPX46M4PTMTKRN6Y']
     """
     return sorted(line[1:].split()[0] for line in str(rules).splitlines()
@@ -126,13 +150,13 @@ def _sent(lab: Lab, texts: Sequence[str], probes: Sequence[Probe], faults: Seque
 
 
 @contextmanager
-def _slips(name: str, otherwise: str = "") -> Iterator[None]:
-    """Add, to an Unfit that is raised inside, what SLIPS says of it, else what is said `otherwise`."""
+def _slips(name: str, otherwise: str = "", known: str = "") -> Iterator[None]:
+    """Add, to an Unfit that is raised inside, what is `known` of it, else what SLIPS says, else `otherwise`."""
     try:
         yield
     except Unfit as unfit:
         outcome = unfit.outcome
-        said = _slip(name, str(outcome)) or otherwise
+        said = known or _slip(name, str(outcome)) or otherwise
         raise Unfit(outcome.kind, outcome.says, *([said] if said else []), *outcome.lines) from None
 
 
@@ -149,6 +173,10 @@ class Tried:
     found: Sequence[str]
 
 
+def _together(name: str, one: Tried) -> str:
+    return next((says for tells, says in TOGETHER.get(name, ()) if tells(one.wanted, one.found)), "")
+
+
 def _written(name: str, part: Callable | None) -> Iterator[Tried]:
     for cluster in CLUSTERS:
         says = cluster.says.get(name, cluster.says.get("", ""))
@@ -160,9 +188,20 @@ def _written(name: str, part: Callable | None) -> Iterator[Tried]:
 def _changed(part: Callable | None) -> Iterator[Tried]:
     for move in MOVES:
         before = restored(written("kube_proxy", None, move.before))
-        with _slips("sync"):
-            found = restored(written("sync", part, move.objects, chains(before)), before)
-        yield Tried(move.says, expected(move.objects, move.recorded), lines_of(found))
+        wanted = expected(move.objects, move.recorded)
+        text = written("sync", part, move.objects, chain_names(before))
+        alive = set(re.findall(r"^-X (\S+)", text, re.M)) & set(chain_names("\n".join(wanted)))
+        with _slips("sync", known=ALIVE if alive else ""):
+            found = restored(text, before)
+        yield Tried(move.says, wanted, lines_of(found))
+
+
+def _as_it_stands(name: str, part: Callable) -> Iterator[Tried]:
+    """A whole kube-proxy's rules, with whatever stands around it in its notebook."""
+    for cluster in HELD:
+        arguments = copy.deepcopy(recorded(cluster)), *([[]] if name == "sync" else [])
+        text = called(guarded(name, part), *arguments, name=name)
+        yield Tried("", expected((), cluster), lines_of(restored(text)))
 
 
 def _like_the_real(name: str, clusters: Iterator[Tried]) -> None:
@@ -172,7 +211,7 @@ def _like_the_real(name: str, clusters: Iterator[Tried]) -> None:
             what = "change" if name == "sync" else "cluster"
             times = (f"{number} {what}{'s' * (number != 1)}; in the next one," if number else
                      f"no {what} yet; in the first one,")
-            said = _slip(name, f"{differ.wanted}\n{differ.found}") or one.says
+            said = _slip(name, f"{differ.wanted}\n{differ.found}") or _together(name, one) or one.says
             raise Unfit(
                 NOT_YET,
                 f"The packets cannot tell, but {differ} from the real one's." if name == "chain" else
@@ -190,7 +229,8 @@ class PartError(Told, ValueError):
 def working(part: Callable) -> Callable:
     """This part where its text is right in each cluster, else the unit's own, so that what follows works.
 
-    Raises PartError for something that is none of the unit's functions.
+    A whole kube-proxy must be right with what stands around it, too. Raises PartError for something that is none of
+    the unit's functions.
     """
     name = getattr(part, "__name__", "")
     if name not in PARTS:
@@ -199,6 +239,8 @@ def working(part: Callable) -> Callable:
         return part
     try:
         _like_the_real(name, _changed(part) if name == "sync" else _written(name, part))
+        if name in ("kube_proxy", "sync"):
+            _like_the_real(name, _as_it_stands(name, part))
     except Unfit:
         return assembled()[name]
     return part
@@ -215,10 +257,13 @@ def whose(*parts: Callable) -> str:
 
 
 def compared(part: Callable) -> str:
-    """A kube-proxy's rules beside the real one's in each recorded cluster, one a line."""
-    lines = []
+    """A kube-proxy's rules beside the real one's in each recorded cluster, one a line; or why there are none."""
+    lines: list[str] = []
     for name in recorded_names():
-        objects = copy.deepcopy(recorded(name))
-        differ = difference(expected(objects, name), lines_of(restored(part(objects))))
+        try:
+            text = called(guarded("kube_proxy", part), recorded(name), name="kube_proxy")
+            differ = difference(expected((), name), lines_of(restored(text)))
+        except Unfit as unfit:
+            return "\n".join([*lines, f"{name:26} nothing to compare", str(unfit.outcome)])
         lines.append(f"{name:26} {differ or 'equal'}")
     return "\n".join(lines)

@@ -58,7 +58,8 @@ def without(objects: Objects, address: str) -> Objects:
 
 
 def _not_ready(named: dict, _: Objects) -> None:
-    named["EndpointSlice plain-1"]["endpoints"][0]["conditions"] = {"ready": False, "serving": False}
+    named["EndpointSlice plain-1"]["endpoints"][0]["conditions"] = {
+        "ready": False, "serving": True, "terminating": True}
 
 
 def _unsaid(named: dict, _: Objects) -> None:
@@ -80,6 +81,14 @@ def _ipv6(named: dict, objects: Objects) -> None:
     other = copy.deepcopy(named["EndpointSlice web-1"])
     other["metadata"]["name"], other["addressType"] = "web-2", "IPv6"
     other["endpoints"] = [{"addresses": ["fd00::7"], "conditions": {"ready": True}}]
+    objects.append(other)
+
+
+def _split(named: dict, objects: Objects) -> None:
+    first = named["EndpointSlice web-1"]
+    other = copy.deepcopy(first)
+    other["metadata"]["name"] = "web-2"
+    first["endpoints"], other["endpoints"] = first["endpoints"][:3], first["endpoints"][3:]
     objects.append(other)
 
 
@@ -105,14 +114,18 @@ def _elsewhere(named: dict, objects: Objects) -> None:
 
 
 _BALANCE = {"balance_rules": "Look at the chances: each rule is read only by what the rules before it have left."}
+UNNAMED = ("A port without a name has no field `name` in the Service, and an empty one in the slice: "
+           "`.get(\"name\", \"\")`.")
 RECORDED = {
-    "03-many-endpoints": _BALANCE | {"endpoints": "The endpoints are sorted as texts: 10.244.1.11 before 10.244.1.3."},
+    "03-many-endpoints": _BALANCE,
+    "13-headless-and-unnamed": {"endpoints": UNNAMED},
     "04-no-endpoints": {"kube_proxy": "A port without endpoints has one rule, in filter, and no chain."},
     "02-dns": {"endpoints": "A slice has a number for each port of the Service; they belong together by their name."},
 }
 CLUSTERS = (
     *(Cluster(recorded(name), RECORDED.get(name, {}), name) for name in HELD),
-    Cluster(changed("13-headless-and-unnamed", _not_ready), {"": "An endpoint that is not ready gets no connections."}),
+    Cluster(changed("13-headless-and-unnamed", _not_ready), {"": "An endpoint that is not ready gets no "
+             "connections, though it still serves, as long as another is ready."}),
     Cluster(changed("13-headless-and-unnamed", _unsaid), {"": "An endpoint of which nothing is said is ready: only "
                                                               "`false` is no."}),
     Cluster(changed("13-headless-and-unnamed", _namesake), {"": "The slice of a Service of the same name in another "
@@ -120,6 +133,8 @@ CLUSTERS = (
     Cluster(changed("03-many-endpoints", _named_target), {"": "The number stands in the slice. A Service's targetPort "
                                                               "may be a name, and each Pod may have another number."}),
     Cluster(changed("03-many-endpoints", _ipv6), {"": "A slice of addressType IPv6 is for IPv6 rules."}),
+    Cluster(changed("03-many-endpoints", _split), {"": "A Service may have several slices: the endpoints of all of "
+                                                       "them count."}),
     Cluster(changed("03-many-endpoints", _twice), {"": "An endpoint may stand in two slices for a moment; it is one."}),
     Cluster(changed("13-headless-and-unnamed", _with_slice), {"": "A headless Service may well have endpoints; without "
                                                                   "a ClusterIP nobody comes to its rules."}),
@@ -128,8 +143,8 @@ CLUSTERS = (
 MOVES = (
     Move("Nothing has changed, and still something is deleted or missing.", recorded("01-kubernetes"),
          recorded("01-kubernetes"), "01-kubernetes"),
-    Move("A Service was deleted: its chains, and those of its endpoints, lead nowhere and stay for ever.",
-         recorded("03-many-endpoints"), recorded("01-kubernetes"), "01-kubernetes"),
+    Move("A Service was deleted: no packet comes to its chains and those of its endpoints any more, and they stay for "
+         "ever.", recorded("03-many-endpoints"), recorded("01-kubernetes"), "01-kubernetes"),
     Move("A Service was made: its chains are missing.", recorded("01-kubernetes"), recorded("02-dns"), "02-dns"),
     Move("An endpoint has gone, and its Service has not: its chain alone goes.", recorded("03-many-endpoints"),
          without(recorded("03-many-endpoints"), "10.244.1.5")),

@@ -30,7 +30,8 @@ def port_name(service, port):
 
 def way_in(name, protocol, address, number):
     svc = chain("KUBE-SVC-", name + protocol)
-    words = f'-m comment --comment "{name} cluster IP" -m {protocol} -p {protocol} -d {address} --dport {number}'
+    words = (f'-m comment --comment "{name} cluster IP" '
+             f"-m {protocol} -p {protocol} -d {address} --dport {number}")
     return [f"-A KUBE-SERVICES {words} -j {svc}",
             f"-A {svc} {words} ! -s 10.244.0.0/16 -j KUBE-MARK-MASQ"]
 '''

@@ -17,14 +17,15 @@ import functools
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from importlib import resources
 
-from k8slab.course.functions import called, moved, shown
+from k8slab.course.functions import called, has_return, moved, shown
 from k8slab.course.outcome import NOT_YET, Unfit
 from k8slab.course.units.ownparts import PARTS, WORKED
+from k8slab.errors import Told
 from k8slab.iptables import Ruleset, RulesError
 from k8slab.kubeproxy import Config, Node, Proxier, pod_cidr, read_objects, setup
 from k8slab.lab import kube_proxy_rules
@@ -56,14 +57,35 @@ def recorded_names() -> list[str]:
     return sorted(one.name.removesuffix(end) for one in GOLDEN.iterdir() if one.name.endswith(end))
 
 
-def frame(refused: Sequence[str], chains: Sequence[str], rules: Sequence[str]) -> str:
+class FrameError(Told, Unfit):
+    """Rules or names of chains that are no lists of texts; a check says it, and so does a cell."""
+
+    def __init__(self, says: str) -> None:
+        Unfit.__init__(self, NOT_YET, says)
+
+
+def _listed(name: str, given: object) -> list[str]:
+    """The texts as a list; raises FrameError where there is a list among them, or a text's single characters."""
+    whole = isinstance(given, Iterable) and not isinstance(given, str)
+    items = list(given) if whole else [given]
+    wrong = [one for one in items if not whole or not isinstance(one, str) or len(one) == 1]
+    if wrong:
+        raise FrameError(f"`{name}` is a list of texts: a list is added with `+=`, one text with `.append(…)`. "
+                         f"{'In it is' if whole else 'It is'} {shown(wrong[0])}.")
+    return items
+
+
+def frame(refused: Iterable[str], chains: Iterable[str], rules: Iterable[str]) -> str:
     """The text for `iptables-restore --noflush` around the rules of Services; what is there in every cluster is in it.
 
-    `refused`: rules for the table filter. `chains`: names of chains of nat, and `rules`: rules for that table.
+    `refused`: rules for the table filter. `chains`: names of chains of nat, and `rules`: rules for that table. Raises
+    FrameError where one of them is no list of texts.
 
     >>> print(frame([], ["KUBE-SVC-NPX46M4PTMTKRN6Y"], []).partition("*nat")[2].splitlines()[5])
     :KUBE-SVC-NPX46M4PTMTKRN6Y - [0:0]
     """
+    refused, chains, rules = (
+        _listed(*one) for one in (("refused", refused), ("chains", chains), ("rules", rules)))
     tables = []
     for table, more_chains, more in zip(_empty().split("COMMIT\n"), ([], chains), (refused, rules)):
         lines = table.splitlines()
@@ -150,7 +172,7 @@ def difference(wanted: Sequence[str], found: Sequence[str]) -> Difference | None
 
 
 def _texts(value: object) -> list[str] | None:
-    good = isinstance(value, (list, tuple, set)) and all(isinstance(one, str) for one in value)
+    good = isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value)
     return list(value) if good else None
 
 
@@ -162,6 +184,7 @@ GIVES: dict[str, tuple[str, Callable[[object], object]]] = {
     "ends": ("a list of texts is wanted, each `address:port`", _texts),
     "a truth": ("True or False is wanted", lambda value: bool(value) if value is not None else None),
 }
+UNORDERED = {"rules": "a set has no order; give a list.", "ends": "a set has no order; give `sorted(…)`."}
 
 
 def _told(value: object) -> str:
@@ -174,17 +197,22 @@ def _told(value: object) -> str:
 
 def guarded(name: str, function: Callable) -> Callable:
     """A part that raises Unfit where it gives something of another kind; what it is given is its own copy."""
-    wanted, made_of = GIVES[PARTS[name].gives]
+    kind = PARTS[name].gives
+    wanted, made_of = GIVES[kind]
+    returns = has_return(function)
 
     def part(*arguments: object) -> object:
         value = function(*copy.deepcopy(arguments))
         if hasattr(value, "__next__"):
             value = list(value)                                  # rules that come by `yield` are rules
+        if value is None and returns and kind == "a truth":
+            return False                                         # as Python has it: `return ip and ip != "None"`
         made = made_of(value)
         if made is None:
             told = ", ".join(map(_told, arguments))
-            missing = " Is there a `return`?" if value is None else ""
-            raise Unfit(NOT_YET, f"`{name}({told})` gave {shown(value)}; {wanted}.{missing}")
+            missing = "." if value is not None or returns else ". Is there a `return`?"
+            unlike = f": {UNORDERED[kind]}" if isinstance(value, (set, frozenset)) and kind in UNORDERED else missing
+            raise Unfit(NOT_YET, f"`{name}({told})` gave {shown(value)}; {wanted}{unlike}")
         return made
 
     return part

@@ -78,7 +78,7 @@ WHY = {
     "chain": "Sixteen characters of five bits are 80 bits of the hash. With the prefix the name has 25 characters, and "
     "fits.",
     "endpoint_rules": "The first rule is for an endpoint that calls itself (unit 07), the second for everybody. `-m "
-    "tcp` alone would do nothing here; kube-proxy writes it, and so do we.",
+    "tcp` adds nothing to `-p tcp` here; kube-proxy writes it, and so do we.",
     "balance_rules": "Each rule is read only by what the rules before it have left, so each takes one part of what is "
     "left: 1/n, 1/(n-1), and the last takes all.",
     "served": "A headless Service is for DNS alone, and ExternalName is a name for a name. What the type is called "
@@ -245,7 +245,8 @@ UNIT = Content(
                 "The chains of that Service, and what stands in the top-level chains for all",
                 {
                     "Everything": "So it was by default up to 1.26, and so does yours. It still does at the first "
-                    "sync, after a failure, and once an hour.",
+                    "sync, after a failure or when somebody has flushed its chains, and, in a cluster of at most "
+                    "1,000 endpoints, once an hour.",
                     "The chains of that Service, and what stands in the top-level chains for all": "The top-level "
                     "chains have a rule for each port of each Service, and are written at each sync.",
                     "One rule, by iptables -R": "It never changes a rule in place: a chain is emptied and filled, in "
