@@ -1,4 +1,4 @@
-"""The command line: `k8slab trace`, `demo`, `render`, `doctor` and `kubectl`.
+"""The command line: `k8slab trace`, `demo`, `render`, `doctor`, `kubectl` and `serve`.
 
 Exit status: 0 when the question was answered, whatever the verdict; 1 when the input is wrong, with
 one line that says where and what would be right; 2 for a wrong command line.
@@ -27,6 +27,7 @@ from k8slab.model.chance import Seeded
 from k8slab.model.dump import Question, proved_local
 from k8slab.packet import ECHO_REQUEST, PORT_PROTOCOLS, Packet
 from k8slab.render import add_render, ipv4_address
+from k8slab.serving import add_serve
 from k8slab.trace import Trace, packet_dict
 
 SOURCE_PORT = 40000        # what `--from` means where it names no port
@@ -75,6 +76,8 @@ def build_parser() -> argparse.ArgumentParser:
     # Whatever follows is kubectl's own command line: no character begins a flag of ours.
     add_kubectl(commands.add_parser("kubectl", prefix_chars="\0", add_help=False,
                                     help="what kubectl prints against the lab's control plane"))
+    add_serve(commands.add_parser("serve", help="the lab's control plane over HTTPS on loopback, for a real kubectl",
+                                  description="Serve the lab's control plane on 127.0.0.1 until interrupted."))
     demo = commands.add_parser("demo", help="the article's packet, there and back, step by step")
     demo.add_argument("--dataplane", choices=DATAPLANES, default="auto", help="what carries the packet")
     demo.set_defaults(run=run_demo)

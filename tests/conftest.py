@@ -18,6 +18,7 @@ import pytest
 
 from k8slab.kernel.doctor import examine
 from tests.browser.chromium import chromium_path
+from tests.serve.served import kubectl_program
 
 # Lab() in a test is the model, unless the test or the caller says otherwise.
 os.environ.setdefault("K8SLAB_DATAPLANE", "model")
@@ -38,10 +39,16 @@ def why_no_browser() -> str | None:
     return None if chromium_path() else "no Chromium or Chrome here (Debian, Ubuntu: apt install chromium)"
 
 
+def why_no_kubectl() -> str | None:
+    """Return why no real kubectl can be run here, or None when one can."""
+    return None if kubectl_program() else "no kubectl here (Debian, Ubuntu: apt install kubernetes-client)"
+
+
 # Marker -> what tells why it cannot be had here, asked once in each process.
 NEEDS: dict[str, Callable[[], str | None]] = {
     "kernel": functools.cache(why_no_kernel),
     "browser": functools.cache(why_no_browser),
+    "kubectl": functools.cache(why_no_kubectl),
 }
 
 

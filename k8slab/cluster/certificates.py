@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from cryptography import x509
@@ -73,10 +73,15 @@ class Certificate:
 
 
 class Authority:
-    """The cluster's own CA. `since`: the moment from which it holds; its keys are made by the system's randomness."""
+    """The cluster's own CA. `since`: the moment from which it holds; its keys are made by the system's randomness.
+
+    What it signs holds on the lab's clock and on the machine's, by which real programs verify it.
+    """
 
     def __init__(self, since: datetime) -> None:
-        self._since = since - timedelta(days=1)
+        now = datetime.now(UTC)
+        self._since = min(since, now) - timedelta(days=1)
+        self._from = max(since, now)
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kubernetes")])
 
@@ -93,7 +98,7 @@ class Authority:
     def _builder(self, subject: x509.Name, days: int) -> x509.CertificateBuilder:
         return (x509.CertificateBuilder().subject_name(subject).issuer_name(self._name)
                 .serial_number(x509.random_serial_number()).not_valid_before(self._since)
-                .not_valid_after(self._since + timedelta(days=days)))
+                .not_valid_after(self._from + timedelta(days=days)))
 
     @property
     def pem(self) -> str:

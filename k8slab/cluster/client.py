@@ -60,15 +60,21 @@ class Client:
         path = kind.path(namespace, name_of(obj)) + ("/status" if status else "")
         return self._ask("PUT", path, lambda one: one.update(obj, kind, namespace, status))
 
-    def patch(self, patch: object, how: str, kind: Kind, namespace: str, name: str) -> tuple[dict, list[str]]:
-        """Change an object by a patch (`how` is strategic, merge or json); and the fields in it that there are not."""
+    def patch(self, patch: object, how: str, kind: Kind, namespace: str, name: str, status: bool = False,
+              strict: bool = False) -> tuple[dict, list[str]]:
+        """Change an object, or its `status`, by a patch; and the fields in it that there are not.
+
+        `how`: strategic, merge or json; `strict`: a field that there is not is refused (400).
+        """
         def change(one: Registry) -> tuple[dict, list[str]]:
             new, unknown = without_unknown(patched(one.get(kind, namespace, name), patch, how), kind)
-            if name_of(new) != name or new.get("kind") != kind.kind:
+            if strict and unknown:
+                raise bad_request("strict decoding error: " + ", ".join(f'unknown field "{one}"' for one in unknown))
+            if name_of(new) != name or (new.get("kind"), new.get("apiVersion")) != (kind.kind, kind.api_version):
                 raise bad_request(f"the name of the object ({name_of(new)}) does not match the name on the URL "
                                   f"({name})")
-            return one.update(new, kind, namespace), unknown
-        return self._ask("PATCH", kind.path(namespace, name), change)
+            return one.update(new, kind, namespace, status), unknown
+        return self._ask("PATCH", kind.path(namespace, name) + ("/status" if status else ""), change)
 
     def delete(self, kind: Kind, namespace: str, name: str, grace: int | None = None) -> dict:
         """Delete an object; `grace`: seconds that a Pod has to end."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-import re
-import shlex
+import secrets
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
 from random import Random
 
 from k8slab.cluster import certificates, dns, kubelet
-from k8slab.cluster.clock import Clock
+from k8slab.cluster.clock import EPOCH, Clock
 from k8slab.cluster.client import Client
 from k8slab.cluster.errors import ClusterError, Refused
 from k8slab.cluster.kinds import ENDPOINT_SLICE, NODE, POD, SERVICE, find_kind
@@ -22,6 +22,7 @@ from k8slab.cluster.reconcilers import TYPES
 from k8slab.cluster.registry import Event, Registry
 from k8slab.cluster.schedule import Housekeeper, Scheduler
 from k8slab.cluster.server import PORT, ApiServer, Shared
+from k8slab.cluster.shell import filtered, piped
 from k8slab.cluster.slices import Controllers
 from k8slab.cluster.store import Store
 
@@ -41,7 +42,8 @@ class Cluster:
     `nodes`: name to address, those of the lab unless given; the n-th has Pods from 10.244.n.0/24. `dns`: with the
     Service kube-dns and its Pods. `kubelets`: without them a bare control plane, where a Node is only an object.
     `seed`: what chance is drawn from. `ready_after`: seconds that an API server takes to become ready. `reconciler`:
-    lease, master-count or none, by which the endpoints of `kubernetes` are kept.
+    lease, master-count or none, by which the endpoints of `kubernetes` are kept. `epoch`: the moment, in UTC, at which
+    its clock stands at 0.
 
     >>> Cluster().kubectl("get svc kubernetes -n default -o name")
     service/kubernetes
@@ -51,15 +53,16 @@ class Cluster:
 
     def __init__(self, api_servers: int = 1, *, nodes: Mapping[str, str] | None = None, dns: bool = True,
                  kubelets: bool = True, seed: int = 0, service_cidr: str = SERVICE_CIDR, ready_after: float = 2.5,
-                 reconciler: str = "lease") -> None:
+                 reconciler: str = "lease", epoch: datetime = EPOCH) -> None:
         self.again = lambda: Cluster(api_servers, nodes=nodes, dns=dns, kubelets=kubelets, seed=seed,
-                                     service_cidr=service_cidr, ready_after=ready_after, reconciler=reconciler)
+                                     service_cidr=service_cidr, ready_after=ready_after, reconciler=reconciler,
+                                     epoch=epoch)
         self.nodes = dict(nodes or NODES) | dict(list(FURTHER.items())[:max(0, api_servers - 1)] if not nodes else [])
-        self.clock, self.log = Clock(), Log()
+        self.clock, self.log = Clock(epoch), Log()
         self.store = Store(self.clock)
         self.shared = Shared(self.clock, self.store, self.log, Random(seed), service_cidr, reconciler, api_servers)
         self._files: dict[str, str] = {}
-        self._key = Random(f"service accounts {seed}").randbytes(32)     # by which tokens are signed
+        self._key = secrets.token_bytes(32)      # by which tokens are signed: no seed may tell it
         self.api_servers: dict[str, ApiServer] = {}
         if reconciler not in TYPES:
             raise ClusterError(f"there is no reconciler {reconciler!r}; there are {', '.join(TYPES)}")
@@ -116,7 +119,7 @@ class Cluster:
             pod["spec"]["containers"][0]["name"] = "coredns"
             self._client.create(pod, POD, "kube-system")
 
-    def _choose(self) -> Registry:
+    def choose(self) -> Registry:
         """The API server that answers: a ready one, as the load balancer before several would choose it."""
         servers = [one for one in self.api_servers.values() if one.running]
         if not servers:
@@ -127,7 +130,7 @@ class Cluster:
 
     def client(self, name: str) -> Client:
         """A client of the API by a name of one's own, which the log will tell."""
-        return Client(name, self._choose, self.clock, self.log)
+        return Client(name, self.choose, self.clock, self.log)
 
     @cached_property
     def _client(self) -> Client:
@@ -141,8 +144,7 @@ class Cluster:
     @property
     def dns_address(self) -> str:
         """The address of the Service kube-dns, as it lies in etcd: "" where there is none."""
-        registry = next(iter(self.api_servers.values())).registry
-        found = registry.find(SERVICE, "kube-system", "kube-dns")
+        found = self._any_registry.find(SERVICE, "kube-system", "kube-dns")
         return found["spec"]["clusterIP"] if found else ""
 
     def advance(self, seconds: float) -> None:
@@ -188,8 +190,7 @@ class Cluster:
 
         It is a look into etcd: nobody is asked, and it works when no API server runs.
         """
-        any_server = next(iter(self.api_servers.values())).registry
-        return [obj for kind in (SERVICE, ENDPOINT_SLICE, NODE) for obj in any_server.list(kind)[0]]
+        return [obj for kind in (SERVICE, ENDPOINT_SLICE, NODE) for obj in self._any_registry.list(kind)[0]]
 
     def subscribe(self, kind: str, call: Callable[[Event], None], who: str = "watcher") -> Callable[[], None]:
         """Tell `call` of every object of a kind, first those that there are; what is returned ends it."""
@@ -209,13 +210,13 @@ class Cluster:
         `command`: what comes after `kubectl`, text or words; `stdin`: what `-f -` reads; `seconds`: how long `-w`
         watches. The answer has `out`, `err` and `status`, and prints as a terminal shows it.
         """
-        words, pipes = _piped(command)
+        words, pipes = piped(command)
         if {"-w", "--watch", "--watch-only"} & set(words) and "get" in words:
             answer = self._watched(words, seconds)
         else:
             answer = kubectl(self.client("kubectl"), words, self._files | {"-": stdin})
         self.clock.run()
-        return _filtered(answer, pipes)
+        return filtered(answer, pipes)
 
     def _watched(self, words: Sequence[str], seconds: float) -> Answer:
         def call(watch: Watching) -> None:
@@ -225,7 +226,7 @@ class Cluster:
 
     def watch(self, command: str | Sequence[str]) -> Watching:
         """Begin `kubectl get … -w`, which prints as the clock moves on: `text` is what it has, `close()` ends it."""
-        words, _ = _piped(command)
+        words, _ = piped(command)
         return watching(self.client("kubectl"), [one for one in words if one not in ("-w", "--watch")])
 
     @cached_property
@@ -233,9 +234,9 @@ class Cluster:
         """The cluster's CA, made when it is first asked for."""
         return certificates.Authority(self.clock.epoch)
 
-    def certificate(self, node: str) -> certificates.Certificate:
-        """A certificate for a node's API server, with kubeadm's names."""
-        names = certificates.server_names(node, self.service_ip, self.api_servers[node].address)
+    def certificate(self, node: str, further: Sequence[str] = ()) -> certificates.Certificate:
+        """A certificate for a node's API server, with kubeadm's names and `further` ones (--apiserver-cert-extra-sans)."""
+        names = certificates.server_names(node, self.service_ip, self.api_servers[node].address, further=further)
         return self.authority.issue(names)
 
     def pod(self, name: str, namespace: str = "default") -> dict:
@@ -249,38 +250,26 @@ class Cluster:
     def account_files(self, pod: str, namespace: str = "default") -> dict[str, str]:
         """The files of its service account that a Pod finds, by path; the token is signed at this moment."""
         found, issuer = self.pod(pod, namespace), f"https://kubernetes.default.svc.{dns.DOMAIN}"
-        now = int(self.clock.epoch.timestamp() + self.clock.now)
-        return kubelet.account_files(found, self.authority.pem, kubelet.token(found, issuer, self._key, now))
+        bearer = kubelet.token(found, issuer, self._key, self._unix_time())
+        return kubelet.account_files(found, self.authority.pem, bearer)
+
+    def account_of(self, bearer: str) -> str:
+        """Whose a Pod's token is, "" for one that was not signed here, has run out, or whose Pod is gone."""
+        claims = kubelet.claims_of(bearer, self._key, self._unix_time())
+        if claims is None:
+            return ""
+        whose = claims["kubernetes.io"]
+        there = self._any_registry.find(POD, whose["namespace"], whose["pod"]["name"])
+        return claims["sub"] if there and there["metadata"]["uid"] == whose["pod"]["uid"] else ""
+
+    def _unix_time(self) -> int:
+        return int(self.clock.epoch.timestamp() + self.clock.now)
+
+    @property
+    def _any_registry(self) -> Registry:
+        """One through which etcd can be looked into: nobody is asked."""
+        return next(iter(self.api_servers.values())).registry
 
     def dns_answer(self, name: str, kind: str = "A") -> tuple[dns.Record, ...] | None:
         """What kube-dns knows of a full name: records, or None where there is no such name."""
         return dns.answer(self._client.list(SERVICE)[0], self._client.list(ENDPOINT_SLICE)[0], name, kind)
-
-
-def _piped(command: str | Sequence[str]) -> tuple[list[str], list[list[str]]]:
-    """A command line as kubectl's words and those of the programs that it is piped into."""
-    if not isinstance(command, str):
-        return list(command), []
-    lexer = shlex.shlex(command, posix=True, punctuation_chars="|")
-    lexer.whitespace_split = True
-    parts: list[list[str]] = [[]]
-    for word in lexer:
-        if word == "|":
-            parts.append([])
-        else:
-            parts[-1].append(word)
-    return parts[0][parts[0][:1] == ["kubectl"]:], parts[1:]
-
-
-def _filtered(answer: Answer, pipes: Sequence[Sequence[str]]) -> Answer:
-    """What `| grep …` leaves of standard output; standard error goes to the terminal."""
-    for words in pipes:
-        flags = "".join(one[1:] for one in words[1:] if one.startswith("-"))
-        patterns = [one for one in words[1:] if not one.startswith("-")]
-        if words[:1] != ["grep"] or len(patterns) != 1 or set(flags) - set("ivE"):
-            raise ClusterError(f"after a pipe there may be grep, with -i, -v and one pattern, not {shlex.join(words)}")
-        pattern = re.compile(patterns[0], re.IGNORECASE if "i" in flags else 0)
-        lines = [one for one in answer.out.splitlines(keepends=True) if bool(pattern.search(one)) != ("v" in flags)]
-        errors = tuple(part for part in answer.parts if part[0] == "err")
-        answer = Answer((*errors, ("out", "".join(lines))), 0 if lines else 1)
-    return answer

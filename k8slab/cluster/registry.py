@@ -61,6 +61,12 @@ class Registry:
         entries = self.store.range(kind.key(namespace)) if kind.prefix else []
         return [self._out(entry) for entry in entries], self.store.revision
 
+    def dry(self) -> Registry:
+        """A registry like this one, of which nothing is kept: what `dryRun=All` asks for."""
+        clock = Clock(self.clock.epoch)
+        clock.advance(self.clock.now)
+        return Registry(self.name, self.store.copy(clock), Log(), Random(0), self.addresses.cidr)
+
     def create(self, obj: dict, kind: Kind, namespace: str = "") -> dict:
         """Store a new object; what was stored."""
         obj = without_nulls(obj)
@@ -226,10 +232,11 @@ class Registry:
 
     @staticmethod
     def _out(entry: Entry) -> dict:
-        return _versioned(entry.value, entry.modified)
+        return versioned(entry.value, entry.modified)
 
 
-def _versioned(value: dict, revision: int) -> dict:
+def versioned(value: dict, revision: int) -> dict:
+    """A copy of what lies in etcd, with the revision at which it was written."""
     obj = copied(value)
     obj["metadata"]["resourceVersion"] = str(revision)
     return obj
@@ -238,9 +245,9 @@ def _versioned(value: dict, revision: int) -> dict:
 def event_of(change: Change) -> Event:
     """What a watch tells of one change in etcd; a deleted object carries the revision of its deletion."""
     if change.entry is None:
-        return Event("DELETED", _versioned(change.before.value, change.revision))
+        return Event("DELETED", versioned(change.before.value, change.revision))
     kind = "MODIFIED" if change.before else "ADDED"
-    return Event(kind, _versioned(change.entry.value, change.revision))
+    return Event(kind, versioned(change.entry.value, change.revision))
 
 
 def _counted(obj: dict) -> tuple:

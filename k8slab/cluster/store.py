@@ -129,6 +129,28 @@ class Store:
         at = bisect.bisect_right(self._history, when, key=lambda change: change.at)
         return self._history[at - 1].revision if at else self.compacted
 
+    def copy(self, clock: Clock) -> Store:
+        """A store that has the same under its keys, and no history: what is done to it stays in it."""
+        new = Store(clock)
+        new.revision = new.compacted = self.revision
+        new._keys, new._entries = list(self._keys), dict(self._entries)
+        return new
+
+    def at(self, prefix: str, revision: int) -> list[Entry]:
+        """What lay under every key that begins so at a revision, in the order of keys. Raises Compacted.
+
+        >>> store = Store(Clock())
+        >>> _ = store.put("/a", {"n": 1}), store.put("/a", {"n": 2})
+        >>> [entry.value["n"] for entry in store.at("/", 1)]
+        [1]
+        """
+        found = {entry.key: entry for entry in self.range(prefix)}
+        for change in reversed(self.history(prefix, revision)):
+            found.pop(change.key, None)
+            if change.before:
+                found[change.key] = change.before
+        return [found[key] for key in sorted(found)]
+
     def _check(self, key: str, expected: int | None) -> Entry | None:
         before = self._entries.get(key)
         found = before.modified if before else 0

@@ -15,7 +15,7 @@ from k8slab.cluster.plain import dig, namespace_of, without_nulls
 TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     """YAML as the API takes it: a moment is text. The C parser is ten times as fast, where PyYAML has it."""
 
     yaml_implicit_resolvers = {letter: [one for one in known if one[0] != TIMESTAMP] for letter, known in
@@ -94,7 +94,7 @@ def namespace_for(line: Line, kind: Kind) -> str:
 def documents(text: str) -> Iterator[dict]:
     """The objects in YAML or JSON text, those of a List one by one; raises Usage where it cannot be read."""
     try:
-        found = [one for one in yaml.load_all(text, _Loader) if one is not None]
+        found = [one for one in yaml.load_all(text, Loader) if one is not None]
     except yaml.YAMLError as error:
         raise Usage(f"error converting YAML to JSON: yaml: {_place(error)}{getattr(error, 'problem', error)}") from None
     for one in found:
