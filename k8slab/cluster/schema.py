@@ -67,6 +67,7 @@ SCHEMAS: dict[str, tuple[str, dict]] = {kind: (kind, {"kind": S, "apiVersion": S
 }.items()}
 _JSON = ((bool, "bool"), (str, "string"), ((int, float), "number"), (Mapping, "object"), (list, "array"))
 _PYTHON = {S: str, B: bool, I: int, L: int}
+_BITS = {I: 31, L: 63}
 
 
 def decode(obj: Mapping, kind: Kind) -> None:
@@ -139,7 +140,7 @@ def _look(value: object, schema: object, path: str, struct: str = "", field: str
         for one in value.values():
             yield from _look(one, S, path, struct, field)
     elif schema == "intstr":
-        if isinstance(value, (bool, float, Mapping, list)):
+        if isinstance(value, (bool, float, Mapping, list)) or isinstance(value, int) and abs(value) >> 31:
             yield "wrong", f"{_json(value)} into {where} of type intstr.IntOrString"
     elif schema == TIME:
         if not isinstance(value, str) or not _is_moment(value):
@@ -147,6 +148,8 @@ def _look(value: object, schema: object, path: str, struct: str = "", field: str
     elif not isinstance(value, _PYTHON[schema]) or (schema != B and isinstance(value, bool)):
         number = f" {value}" if isinstance(value, float) else ""
         yield "wrong", f"{_json(value)}{number} into {where} of type {schema}"
+    elif schema in _BITS and not -1 << _BITS[schema] <= value < 1 << _BITS[schema]:
+        yield "wrong", f"number {value} into {where} of type {schema}"
 
 
 def _is_moment(text: str) -> bool:

@@ -18,6 +18,7 @@ from k8slab.cluster.http.paths import EVERY, verbs_of
 from k8slab.cluster.http.swagger import document as protobuf
 from k8slab.cluster.kinds import KINDS, Kind
 from k8slab.cluster.node import VERSION
+from k8slab.cluster.patching import EVERYWHERE, MERGE_KEYS
 from k8slab.cluster.schema import ANY, B, I, L, M, S, SCHEMAS, TIME
 
 OPEN = "x-kubernetes-preserve-unknown-fields"
@@ -46,9 +47,11 @@ class _Schemas:
 
     def __init__(self, group: str, refers: str, three: bool) -> None:
         self.group, self._refers, self._three = group, refers, three
+        self._kind = ""
         self.found: dict[str, dict] = {}
         for kind in KINDS:
             if kind.group == group and kind.kind in SCHEMAS:
+                self._kind = kind.kind
                 own = self._struct(SCHEMAS[kind.kind])
                 self.found[own][IS] = [_gvk(kind)]
 
@@ -61,9 +64,14 @@ class _Schemas:
         if is_open and not self._three:
             return name
         made["properties"] = {field: self._told(FIELDS.get((struct, field), FIELDS.get(("", field), "")), one)
-                              for field, one in fields.items()}
+                              | self._merged_by(field, one) for field, one in fields.items()}
         made |= {OPEN: True} if is_open else {}
         return name
+
+    def _merged_by(self, field: str, schema: object) -> dict:
+        """By what a strategic merge tells the items of a list apart: older clients make their patches by it."""
+        by = (EVERYWHERE | MERGE_KEYS.get(self._kind, {})).get(field) if isinstance(schema, list) else None
+        return {"x-kubernetes-patch-strategy": "merge", "x-kubernetes-patch-merge-key": by} if by else {}
 
     def _told(self, description: str, schema: object) -> dict:
         """A field: its description, and its type."""

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 import yaml
 
 from k8slab.cluster.errors import ApiError, bad_request
+from k8slab.cluster.http import protobuf
+from k8slab.cluster.http.messages import JSON, YAML, Request
 from k8slab.cluster.kinds import Kind
 from k8slab.cluster.kubectl.targets import Loader
 from k8slab.cluster.plain import dig, name_of
 from k8slab.cluster.schema import decode, without_unknown
-from k8slab.cluster.http.messages import JSON, YAML, Request
 
 DEEPEST = 100                   # how deep an object may be nested
 LARGEST = 1_000_000             # values in one body: aliases of YAML multiply
@@ -56,6 +57,8 @@ def media_type(request: Request) -> str:
 def sent(request: Request, known: tuple[str, ...] = (JSON, YAML)) -> object:
     """What the body says, JSON or YAML. Raises ApiError (415, 400) for another format, or what cannot be read."""
     kind = media_type(request)
+    if kind == protobuf.MEDIA and JSON in known:
+        return read(json.dumps(protobuf.objects_in(request.body)).encode())
     if kind and kind not in known and kind != "*/*":
         raise ApiError(415, "UnsupportedMediaType", UNKNOWN_FORMAT.format(", ".join(known)))
     return read(request.body, kind.endswith("yaml"))

@@ -38,6 +38,7 @@ class Call:
     client: Client
     registry: Registry
     warnings: list[str] = field(default_factory=list)
+    dry: bool = False                                    # whether nothing is kept
     found: list[dict] = field(default_factory=list)      # what the last list told
 
     def warn(self, text: str) -> None:
@@ -47,13 +48,21 @@ class Call:
 
     def asking(self, dry: bool) -> Client:
         """The client that asks; where nothing is to be kept, one of a registry that is thrown away."""
+        self.dry = dry
         if not dry:
             return self.client
         thrown_away = self.registry.dry()
         return Client(self.client.name, lambda: thrown_away, thrown_away.clock, thrown_away.log)
 
     def whole(self, obj: dict, status: int = 200) -> Response:
-        """An object as the answer, in the form that was asked for."""
+        """An object as the answer, in the form that was asked for.
+
+        What was not kept has no revision of its own: it bears that of the object that is there, if one is.
+        """
+        if self.dry:
+            there = self.registry.find(self.target.kind, self.target.namespace, name_of(obj))
+            obj["metadata"].pop("resourceVersion", None)
+            obj["metadata"] |= {"resourceVersion": there["metadata"]["resourceVersion"]} if there else {}
         shape = shaped(obj, self.target.kind, self.client.clock, self.form.kind,
                        self.request.query.get("includeObject", ""), self.form.version)
         return written(shape, self.form, status)
