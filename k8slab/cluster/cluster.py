@@ -235,7 +235,7 @@ class Cluster:
         return certificates.Authority(self.clock.epoch)
 
     def certificate(self, node: str, further: Sequence[str] = ()) -> certificates.Certificate:
-        """A certificate for a node's API server, with kubeadm's names and `further` ones (--apiserver-cert-extra-sans)."""
+        """A certificate for a node's API server, with kubeadm's names and `further` ones."""
         names = certificates.server_names(node, self.service_ip, self.api_servers[node].address, further=further)
         return self.authority.issue(names)
 

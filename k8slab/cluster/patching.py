@@ -57,7 +57,7 @@ def _merged_list(old: list, patch: list, by: str, keys: Mapping[str, str]) -> li
         if not isinstance(one, Mapping):
             raise bad_request("json: cannot unmarshal an item of a list that is merged into a JSON object")
         if one.get(by) is None:
-            raise ApiError(500, "InternalError", f"map: map{one} does not contain declared merge key: {by}")
+            raise bad_request(f"map: map{one} does not contain declared merge key: {by}")
         if one.get("$patch") == "delete":
             items.pop(one[by], None)
         else:

@@ -142,7 +142,7 @@ class Registry:
     def _merged(new: dict, old: dict, kind: Kind, status: bool) -> dict:
         """The new object with what a writer cannot change: uid, times, and status or all but status."""
         if status:
-            return copied(without(old, "status")) | {"status": new.get("status", {})}
+            return copied(without(old, "status")) | {"status": new.get("status") or {}}
         meta = new.setdefault("metadata", {})
         meta.pop("resourceVersion", None)
         kept = ("uid", "creationTimestamp", "generation", "namespace", "deletionTimestamp",

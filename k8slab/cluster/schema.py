@@ -13,10 +13,11 @@ from k8slab.cluster.errors import bad_request
 from k8slab.cluster.kinds import Kind
 
 S, I, L, B, M, ANY, TIME = "string", "int32", "int64", "bool", "map", "any", "time"
+OWNER = ("OwnerReference", {"apiVersion": S, "kind": S, "name": S, "uid": S, "controller": B, "blockOwnerDeletion": B})
 META = ("ObjectMeta", {
     "name": S, "generateName": S, "namespace": S, "labels": M, "annotations": M, "finalizers": [S], "uid": S,
     "resourceVersion": S, "creationTimestamp": TIME, "deletionTimestamp": TIME, "deletionGracePeriodSeconds": L,
-    "generation": L, "ownerReferences": [ANY], "managedFields": [ANY], "selfLink": S})
+    "generation": L, "ownerReferences": [OWNER], "managedFields": [ANY], "selfLink": S})
 REFERENCE = ("ObjectReference", {"kind": S, "namespace": S, "name": S, "uid": S, "apiVersion": S, "resourceVersion": S,
                                  "fieldPath": S})
 SERVICE_PORT = ("ServicePort", {"name": S, "protocol": S, "appProtocol": S, "port": I, "targetPort": "intstr",
@@ -54,14 +55,39 @@ EVENT = {"involvedObject": REFERENCE, "reason": S, "message": S, "type": S, "cou
 LEASE_SPEC = ("LeaseSpec", {"holderIdentity": S, "leaseDurationSeconds": I, "acquireTime": TIME, "renewTime": TIME,
                             "leaseTransitions": I, "strategy": S, "preferredHolder": S})
 PARENT = ("ParentReference", {"group": S, "resource": S, "namespace": S, "name": S})
+# Of a status, too, fields that are not listed are let through; those that are read here have their types.
+CONDITION = ("Condition", {"type": S, "status": S, "reason": S, "message": S, "lastTransitionTime": TIME,
+                           "lastProbeTime": TIME, "lastHeartbeatTime": TIME, "observedGeneration": L}, "open")
+INGRESS = ("LoadBalancerIngress", {"ip": S, "hostname": S, "ipMode": S, "ports": [ANY]})
+SERVICE_STATUS = ("ServiceStatus", {"loadBalancer": ("LoadBalancerStatus", {"ingress": [INGRESS]}),
+                                    "conditions": [CONDITION]})
+STATE = ("ContainerState", {
+    "running": ("ContainerStateRunning", {"startedAt": TIME}),
+    "waiting": ("ContainerStateWaiting", {"reason": S, "message": S}),
+    "terminated": ("ContainerStateTerminated", {"exitCode": I, "signal": I, "reason": S, "message": S,
+                                                "startedAt": TIME, "finishedAt": TIME, "containerID": S})})
+CONTAINER_STATUS = ("ContainerStatus", {"name": S, "ready": B, "started": B, "restartCount": I, "image": S,
+                                        "imageID": S, "containerID": S, "state": STATE, "lastState": STATE}, "open")
+POD_STATUS = ("PodStatus", {"phase": S, "reason": S, "message": S, "podIP": S, "podIPs": [("PodIP", {"ip": S})],
+                            "hostIP": S, "hostIPs": [("HostIP", {"ip": S})], "startTime": TIME, "qosClass": S,
+                            "nominatedNodeName": S, "conditions": [CONDITION],
+                            "containerStatuses": [CONTAINER_STATUS]}, "open")
+SYSTEM = ("NodeSystemInfo", {one: S for one in (
+    "architecture", "bootID", "containerRuntimeVersion", "kernelVersion", "kubeProxyVersion", "kubeletVersion",
+    "machineID", "operatingSystem", "osImage", "systemUUID")}, "open")
+NODE_STATUS = ("NodeStatus", {"addresses": [("NodeAddress", {"type": S, "address": S})], "conditions": [CONDITION],
+                              "nodeInfo": SYSTEM, "phase": S, "capacity": "quantities",
+                              "allocatable": "quantities"}, "open")
+NAMESPACE_STATUS = ("NamespaceStatus", {"phase": S, "conditions": [CONDITION]})
+SERVICE_CIDR_STATUS = ("ServiceCIDRStatus", {"conditions": [CONDITION]})
 SCHEMAS: dict[str, tuple[str, dict]] = {kind: (kind, {"kind": S, "apiVersion": S, "metadata": META, **fields})
                                         for kind, fields in {
-    "Service": {"spec": SERVICE_SPEC, "status": ANY}, "Endpoints": {"subsets": [SUBSET]},
+    "Service": {"spec": SERVICE_SPEC, "status": SERVICE_STATUS}, "Endpoints": {"subsets": [SUBSET]},
     "EndpointSlice": {"addressType": S, "endpoints": [ENDPOINT], "ports": [PORT]}, "Lease": {"spec": LEASE_SPEC},
-    "Namespace": {"spec": ("NamespaceSpec", {"finalizers": [S]}), "status": ANY},
-    "ServiceCIDR": {"spec": ("ServiceCIDRSpec", {"cidrs": [S]}), "status": ANY},
+    "Namespace": {"spec": ("NamespaceSpec", {"finalizers": [S]}), "status": NAMESPACE_STATUS},
+    "ServiceCIDR": {"spec": ("ServiceCIDRSpec", {"cidrs": [S]}), "status": SERVICE_CIDR_STATUS},
     "IPAddress": {"spec": ("IPAddressSpec", {"parentRef": PARENT})},
-    "Pod": {"spec": POD_SPEC, "status": ANY}, "Node": {"spec": NODE_SPEC, "status": ANY}, "Event": EVENT,
+    "Pod": {"spec": POD_SPEC, "status": POD_STATUS}, "Node": {"spec": NODE_SPEC, "status": NODE_STATUS}, "Event": EVENT,
     "ConfigMap": {"data": M, "binaryData": M, "immutable": B},
     "ServiceAccount": {"secrets": [REFERENCE], "imagePullSecrets": [ANY], "automountServiceAccountToken": B},
 }.items()}
@@ -139,6 +165,9 @@ def _look(value: object, schema: object, path: str, struct: str = "", field: str
             return
         for one in value.values():
             yield from _look(one, S, path, struct, field)
+    elif schema == "quantities":
+        if not isinstance(value, Mapping) or any(isinstance(one, (bool, Mapping, list)) for one in value.values()):
+            yield "wrong", f"{_json(value)} into {where} of type v1.ResourceList"
     elif schema == "intstr":
         if isinstance(value, (bool, float, Mapping, list)) or isinstance(value, int) and abs(value) >> 31:
             yield "wrong", f"{_json(value)} into {where} of type intstr.IntOrString"
@@ -164,4 +193,4 @@ def _json(value: object) -> str:
 
 
 def _go(schema: object) -> str:
-    return f"v1.{schema[0]}" if isinstance(schema, tuple) else "v1.OwnerReference" if schema == ANY else str(schema)
+    return f"v1.{schema[0]}" if isinstance(schema, tuple) else str(schema)

@@ -100,7 +100,7 @@ class Controllers:
         except ApiError as error:
             if error.code == 409:  # somebody was quicker
                 self._client.clock.after(RETRY, lambda: self._queue(what, key))
-            elif error.code not in (403, 404):  # it went, or its namespace goes
+            elif error.code not in (403, 404, 422):  # it went, its namespace goes, or somebody has written nonsense
                 raise
 
     def _service_changed(self, event: Event) -> None:

@@ -40,6 +40,9 @@ def _metadata(obj: Mapping) -> list[Problem]:
         found += w.name_problems("metadata.labels", last, "key") if last else [w.required("metadata.labels")]
         found += w.name_problems("metadata.labels", prefix, "subdomain") if slash else []
         found += w.name_problems("metadata.labels", value, "value")
+    for owner in dig(obj, "metadata", "ownerReferences", default=[]):
+        found += [w.required(f"metadata.ownerReferences.{one}", "must not be empty")
+                  for one in ("apiVersion", "kind", "name", "uid") if not owner.get(one)]
     return found
 
 
@@ -194,6 +197,9 @@ def _pod(obj: Mapping) -> list[Problem]:
         for place, port in enumerate(one.get("ports") or []):
             found += w.port_problems(f"{at}.ports[{place}].containerPort", port.get("containerPort"))
             found += w.one_of(f"{at}.ports[{place}].protocol", port.get("protocol"), PROTOCOLS)
+    addresses = [one.get("ip") for one in dig(obj, "status", "podIPs", default=[])]
+    for number, one in enumerate(addresses or [dig(obj, "status", "podIP", default="")]):
+        found += w.endpoint_problems(f"status.podIPs[{number}]", one) if one else []
     return found
 
 

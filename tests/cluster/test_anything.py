@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from k8slab.cluster import Cluster
+from k8slab.cluster.kinds import Kind
 from k8slab.kubeproxy import read_objects
 
 WORDS = st.sampled_from([
@@ -49,7 +50,9 @@ VALID = [
     {"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "web"}, "subsets": [
         {"addresses": [{"ip": "10.0.0.1", "nodeName": "worker1"}], "ports": [{"name": "http", "port": 80}]}]},
     {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {
-        "name": "web", "labels": {"kubernetes.io/service-name": "web"}}, "addressType": "IPv4", "endpoints": [
+        "name": "web", "labels": {"kubernetes.io/service-name": "web"}, "finalizers": ["example.com/kept"],
+        "ownerReferences": [{"apiVersion": "v1", "kind": "Service", "name": "web", "uid": "u"}]},
+     "addressType": "IPv4", "endpoints": [
             {"addresses": ["10.0.0.1"], "conditions": {"ready": True}, "nodeName": "worker1",
              "targetRef": {"kind": "Pod", "name": "a"}}], "ports": [{"name": "http", "port": 80, "protocol": "TCP"}]},
     {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "labels": {"app": "web"}}, "spec": {
@@ -63,9 +66,9 @@ VALID = [
 
 
 @st.composite
-def damaged(draw: st.DrawFn) -> dict:
+def damaged(draw: st.DrawFn, valid: list[dict] = VALID) -> dict:
     """A valid object, of which one value is another or missing."""
-    obj = json.loads(json.dumps(draw(st.sampled_from(VALID))))
+    obj = json.loads(json.dumps(draw(st.sampled_from(valid))))
     place, key = obj, draw(st.sampled_from([one for one in obj if one not in ("apiVersion", "kind")]))
     while isinstance(place[key], (dict, list)) and place[key] and draw(st.booleans()):
         place = place[key]
@@ -78,8 +81,8 @@ def damaged(draw: st.DrawFn) -> dict:
 
 
 @st.composite
-def objects(draw: st.DrawFn) -> dict:
-    version, kind = draw(KINDS)
+def objects(draw: st.DrawFn, of: Kind | None = None) -> dict:
+    version, kind = (of.api_version, of.kind) if of else draw(KINDS)
     metadata = draw(st.one_of(st.just({"name": "web"}), st.just({"name": "web", "labels": {"app": "web"}}), ANYTHING))
     return {"apiVersion": version, "kind": kind, "metadata": metadata,
             **draw(st.fixed_dictionaries({}, optional={field: ANYTHING for field in FIELDS}))}

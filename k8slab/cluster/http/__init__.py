@@ -1,4 +1,4 @@
-"""The control plane served as Kubernetes serves it, to programs that no one here wrote: a real kubectl, a client library.
+"""The control plane served as Kubernetes serves it, to programs that no one here wrote: kubectl, a client library.
 
 `api.py` answers requests and knows of no socket; `listening.py` is the HTTPS server, by tornado. The same `Api` answers
 over TLS that travels in the model's segments.

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from k8slab.cluster.client import Client
 from k8slab.cluster.errors import ApiError, Refused
 from k8slab.cluster.http.discovery import discovered
-from k8slab.cluster.http.messages import TEXT, Accepted, Request, Response, Stream, accepted, status_of, warning, written
+from k8slab.cluster.http.messages import (TEXT, Accepted, Request, Response, Stream, accepted, status_of, warning,
+                                          written)
 from k8slab.cluster.http.openapi import described
 from k8slab.cluster.http.paths import find_target, not_there, verb_of
 from k8slab.cluster.http.tokens import Tokens

@@ -57,23 +57,24 @@ def pod(obj: Mapping, client: Client) -> Rows:
     yield ["IP:", status.get("podIP", "")]
     if status.get("podIPs"):
         yield ["IPs:"]
-        yield from (["  IP:", one["ip"]] for one in status["podIPs"])
+        yield from (["  IP:", one.get("ip", "")] for one in status["podIPs"])
     else:
         yield ["IPs:", NONE]
     yield ["Containers:"]
-    states = {one["name"]: one for one in status.get("containerStatuses") or []}
+    states = {one.get("name"): one for one in status.get("containerStatuses") or []}
     for one in spec["containers"]:
         yield from _container(one, states.get(one["name"], {}))
     if status.get("conditions"):
         yield ["Conditions:"]
         yield ["  Type", "Status"]
-        yield from ([f"  {one['type']}", f"{one['status']} "] for one in status["conditions"])
+        yield from ([f"  {one.get('type', '')}", f"{one.get('status', '')} "] for one in status["conditions"])
     yield ["Volumes:" if spec.get("volumes") else "Volumes:", *([] if spec.get("volumes") else [NONE])]
     yield from _volumes(spec.get("volumes") or [])
     yield ["QoS Class:", status.get("qosClass", "BestEffort")]
     yield from mapping("Node-Selectors", spec.get("nodeSelector"), "=")
     for number, one in enumerate(spec.get("tolerations") or [{}]):
-        text = f"{one['key']}:{one['effect']} op={one['operator']} for {one['tolerationSeconds']}s" if one else NONE
+        text = NONE if not one else (f"{one.get('key', '')}:{one.get('effect', '')} op={one.get('operator', 'Equal')} "
+                                     f"for {one.get('tolerationSeconds', 0)}s")
         yield ["Tolerations:" if not number else "", text]
 
 
@@ -92,7 +93,7 @@ def _container(spec: Mapping, status: Mapping) -> Rows:
     for what, state in status.get("state", {}).items():
         yield ["    State:", what.capitalize()]
         if what == "running":
-            yield ["      Started:", moment(state["startedAt"])]
+            yield ["      Started:", moment(state.get("startedAt"))]
         else:
             yield ["      Reason:", state.get("reason", "")]
             yield ["      Exit Code:", str(state.get("exitCode", ""))]
@@ -134,28 +135,29 @@ def node(obj: Mapping, client: Client) -> Rows:
     yield from mapping("Labels", labels, "=")
     yield from mapping("Annotations", obj["metadata"].get("annotations"), ": ")
     yield ["CreationTimestamp:", moment(obj["metadata"]["creationTimestamp"])]
-    taints = [f"{one['key']}:{one['effect']}" for one in dig(obj, "spec", "taints", default=[])]
+    taints = [f"{one.get('key', '')}:{one.get('effect', '')}" for one in dig(obj, "spec", "taints", default=[])]
     yield ["Taints:", ",".join(taints) or NONE]
     yield ["Unschedulable:", str(bool(dig(obj, "spec", "unschedulable"))).lower()]
     lease = client.find(LEASE, "kube-node-lease", name_of(obj))
     yield ["Lease:"] if lease else ["Lease:", "Failed to get lease: leases.coordination.k8s.io "
                                     f'"{name_of(obj)}" not found']
     if lease:
-        yield ["  HolderIdentity:", lease["spec"]["holderIdentity"]]
+        yield ["  HolderIdentity:", dig(lease, "spec", "holderIdentity", default=UNSET)]
         yield ["  AcquireTime:", UNSET]
-        yield ["  RenewTime:", moment(lease["spec"]["renewTime"])]
+        yield ["  RenewTime:", moment(dig(lease, "spec", "renewTime"))]
     if status.get("conditions"):
         yield ["Conditions:"]
         yield ["  Type", "Status", "LastHeartbeatTime", "LastTransitionTime", "Reason", "Message"]
         yield ["  ----", "------", "-----------------", "------------------", "------", "-------"]
-        yield from ([f"  {one['type']}", one["status"], moment(one["lastHeartbeatTime"]),
-                     moment(one["lastTransitionTime"]), one["reason"], one["message"]] for one in status["conditions"])
+        yield from ([f"  {one.get('type', '')}", one.get("status", ""), moment(one.get("lastHeartbeatTime")),
+                     moment(one.get("lastTransitionTime")), one.get("reason", ""), one.get("message", "")]
+                    for one in status["conditions"])
     yield ["Addresses:"]
-    yield from ([f"  {one['type']}:", one["address"]] for one in status.get("addresses") or [])
+    yield from ([f"  {one.get('type', '')}:", one.get("address", "")] for one in status.get("addresses") or [])
     for title in ("capacity", "allocatable"):
         if status.get(title):
             yield [f"{title.capitalize()}:"]
-            yield from ([f"  {key}:", value] for key, value in sorted(status[title].items()))
+            yield from ([f"  {key}:", str(value)] for key, value in sorted(status[title].items()))
     info = status.get("nodeInfo") or {}
     yield ["System Info:"]
     yield from ([f"  {title}:", info.get(key, "")] for title, key in SYSTEM)

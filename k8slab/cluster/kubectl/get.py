@@ -185,6 +185,11 @@ class Watching:
         """What has been printed so far."""
         return str(self._printed.answer())
 
+    @property
+    def parts(self) -> tuple[tuple[str, str], ...]:
+        """The same as pairs of stream, `out` or `err`, and text."""
+        return self._printed.answer().parts
+
     def close(self) -> None:
         """Watch no longer."""
         self._watch.close()

@@ -1,0 +1,293 @@
+"""The API over HTTPS: who may ask, lists and watches, patches, deletions, discovery."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import ssl
+from pathlib import Path
+
+import pytest
+
+from k8slab.cluster.kinds import KINDS, POD, SERVICE
+from k8slab.cluster.node import new_pod
+from tests.serve.served import Served
+
+SERVICES = "/api/v1/namespaces/default/services"
+PODS = "/api/v1/namespaces/default/pods"
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+
+
+def service(name: str, **labels: str) -> dict:
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "labels": labels},
+            "spec": {"ports": [{"port": 80}]}}
+
+
+def make(served: Served, *names: str) -> list[dict]:
+    """Services of these names, as they were stored."""
+    return [served.ask("POST", SERVICES, service(name, app=name))[1] for name in names]
+
+
+class Watching:
+    """A watch over a connection of its own: events as they come."""
+
+    def __init__(self, served: Served, query: str, path: str = SERVICES) -> None:
+        context = ssl.create_default_context(cadata=served.cluster.authority.pem)
+        self.connection = http.client.HTTPSConnection("127.0.0.1", served.port, timeout=10, context=context)
+        self.connection.request("GET", f"{path}?watch=true&{query}",
+                                headers={"Authorization": f"Bearer {served.tokens.owner}"})
+        self.answer = self.connection.getresponse()
+
+    def next(self) -> tuple[str, str]:
+        """The type of the next event, and its object's name; ("", "") at the end."""
+        line = self.answer.readline()
+        if not line:
+            return "", ""
+        event = json.loads(line)
+        return event["type"], event["object"].get("metadata", {}).get("name", str(event["object"].get("code", "")))
+
+    def close(self) -> None:
+        self.answer.close()
+        self.connection.close()
+
+
+@pytest.mark.parametrize("header", [{}, {"Authorization": ""}, {"Authorization": "Bearer"},
+                                    {"Authorization": "Bearer wrong"}, {"Authorization": "Basic YTpi"},
+                                    {"Authorization": "Bearer a.b.c"}, {"Authorization": "Bearer \u00e9"}])
+@pytest.mark.parametrize("path", [SERVICES, "/api", "/version", "/openapi/v2", "/healthz", "/nosuch"])
+def test_no_token_and_a_wrong_one_are_401(served: Served, header: dict[str, str], path: str) -> None:
+    status, body = served.raw("GET", path, b"", header)
+    assert status == 401
+    assert json.loads(body) == {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+                                "message": "Unauthorized", "reason": "Unauthorized", "code": 401}
+
+
+def test_a_pods_token_is_good_while_it_holds_and_the_pod_lives(served: Served) -> None:
+    cluster = served.cluster
+    cluster.add_pod("web", node="worker1")
+    cluster.advance(3)
+    token = next(text for path, text in cluster.account_files("web").items() if path.endswith("/token"))
+    bearer = {"Authorization": f"Bearer {token}"}
+    assert served.raw("GET", SERVICES, b"", bearer)[0] == 200
+    start, _, signature = token.rpartition(".")
+    assert served.raw("GET", SERVICES, b"", {"Authorization": f"Bearer {start}.{signature[::-1]}"})[0] == 401
+    with served.lock:
+        cluster.advance(3600)
+    assert served.raw("GET", SERVICES, b"", bearer)[0] == 200
+    with served.lock:
+        cluster.advance(10)
+    assert served.raw("GET", SERVICES, b"", bearer)[0] == 401
+
+
+def test_the_token_of_a_pod_that_is_gone_is_no_good(served: Served) -> None:
+    served.cluster.add_pod("web", node="worker1")
+    served.cluster.advance(3)
+    token = next(text for path, text in served.cluster.account_files("web").items() if path.endswith("/token"))
+    assert served.raw("GET", SERVICES, b"", {"Authorization": f"Bearer {token}"})[0] == 200
+    served.ask("DELETE", f"{PODS}/web?gracePeriodSeconds=0")
+    assert served.raw("GET", SERVICES, b"", {"Authorization": f"Bearer {token}"})[0] == 401
+
+
+def test_two_labs_have_no_token_in_common(served: Served, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = Served(served.cluster.again(), tmp_path / "other")
+    try:
+        for one in (served, other):
+            one.cluster.add_pod("web", node="worker1")
+            one.cluster.advance(3)
+        token = next(text for path, text in other.cluster.account_files("web").items() if path.endswith("/token"))
+        assert other.tokens.owner != served.tokens.owner
+        for word in (token, other.tokens.owner):
+            assert served.raw("GET", SERVICES, b"", {"Authorization": f"Bearer {word}"})[0] == 401
+    finally:
+        other.close()
+
+
+def test_without_the_labs_ca_nothing_is_trusted(served: Served) -> None:
+    with pytest.raises(ssl.SSLCertVerificationError), \
+            socket.create_connection(("127.0.0.1", served.port)) as door:
+        ssl.create_default_context().wrap_socket(door, server_hostname="127.0.0.1")
+
+
+def test_a_list_in_pieces_is_of_one_revision(served: Served) -> None:
+    make(served, "a", "b", "c")
+    status, first = served.ask("GET", f"{SERVICES}?limit=2")
+    assert [one["metadata"]["name"] for one in first["items"]] == ["a", "b"]
+    assert first["metadata"]["remainingItemCount"] == 2
+    served.ask("DELETE", f"{SERVICES}/c")
+    make(served, "d")
+    status, rest = served.ask("GET", f"{SERVICES}?limit=9&continue={first['metadata']['continue']}")
+    assert [one["metadata"]["name"] for one in rest["items"]] == ["c", "kubernetes"]
+    assert rest["metadata"] == {"resourceVersion": first["metadata"]["resourceVersion"]}
+    served.cluster.store.compact(served.cluster.store.revision)
+    status, gone = served.ask("GET", f"{SERVICES}?limit=9&continue={first['metadata']['continue']}")
+    assert (status, gone["reason"]) == (410, "Expired")
+
+
+def test_a_watch_goes_on_where_a_dropped_connection_ended(served: Served) -> None:
+    made = make(served, "a")[0]
+    first = Watching(served, f"resourceVersion={made['metadata']['resourceVersion']}")
+    make(served, "b")
+    line = json.loads(first.answer.readline())
+    assert (line["type"], line["object"]["metadata"]["name"]) == ("ADDED", "b")
+    first.connection.sock.shutdown(socket.SHUT_RDWR)
+    first.close()
+    make(served, "c")
+    served.ask("DELETE", f"{SERVICES}/a")
+    again = Watching(served, f"resourceVersion={line['object']['metadata']['resourceVersion']}")
+    assert [again.next(), again.next()] == [("ADDED", "c"), ("DELETED", "a")]
+    again.close()
+
+
+def test_a_watch_from_too_long_ago_is_410_and_one_that_is_over_ends(served: Served) -> None:
+    make(served, "a")
+    served.cluster.store.compact(served.cluster.store.revision)
+    old = Watching(served, "resourceVersion=2")
+    assert [old.next(), old.next()] == [("ERROR", "410"), ("", "")]
+    short = Watching(served, "timeoutSeconds=1")
+    assert [short.next(), short.next(), short.next()] == [("ADDED", "a"), ("ADDED", "kubernetes"), ("", "")]
+
+
+def test_initial_events_end_with_a_bookmark(served: Served) -> None:
+    watch = Watching(served, "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true")
+    assert watch.next() == ("ADDED", "kubernetes")
+    event = json.loads(watch.answer.readline())
+    assert event["type"] == "BOOKMARK" and event["object"]["kind"] == "Service"
+    assert event["object"]["metadata"] == {"resourceVersion": str(served.cluster.store.revision),
+                                           "annotations": {"k8s.io/initial-events-end": "true"}}
+    watch.close()
+
+
+def test_to_a_watch_with_a_selector_an_object_comes_and_goes_with_its_labels(served: Served) -> None:
+    make(served, "a")
+    watch = Watching(served, "labelSelector=app%3Db")
+    merge = {"Content_Type": "application/merge-patch+json"}
+    for value in ("b", "c"):
+        served.ask("PATCH", f"{SERVICES}/a", {"metadata": {"labels": {"app": value}}}, **merge)
+    assert [watch.next(), watch.next()] == [("ADDED", "a"), ("DELETED", "a")]
+    watch.close()
+
+
+def test_a_client_that_is_gone_leaves_no_watch(served: Served) -> None:
+    before = len(served.cluster.store._watches)
+    watch = Watching(served, "")
+    assert watch.next() == ("ADDED", "kubernetes") and len(served.cluster.store._watches) == before + 1
+    watch.close()
+    for _ in range(100):
+        if len(served.cluster.store._watches) == before:
+            break
+        make(served, f"a{served.cluster.store.revision}")
+    assert len(served.cluster.store._watches) == before
+
+
+def test_a_table_has_the_kinds_columns_and_the_objects_metadata(served: Served) -> None:
+    make(served, "a")
+    status, found = served.ask("GET", SERVICES, Accept=TABLE)
+    names = [one["name"] for one in found["columnDefinitions"] if one["priority"] == 0]
+    assert (found["kind"], names) == ("Table", ["Name", "Type", "Cluster-Ip", "External-Ip", "Port(s)", "Age"])
+    row = found["rows"][0]
+    assert row["cells"][0] == "a" and row["object"]["kind"] == "PartialObjectMetadata"
+    status, whole = served.ask("GET", f"{SERVICES}/a?includeObject=Object", Accept=TABLE)
+    assert whole["rows"][0]["object"]["spec"]["ports"] == [{"port": 80, "protocol": "TCP", "targetPort": 80}]
+
+
+def test_a_change_that_came_too_late_is_a_conflict(served: Served) -> None:
+    made = make(served, "a")[0]
+    late = {**made, "metadata": {**made["metadata"], "labels": {"late": "yes"}}}
+    assert served.ask("PATCH", f"{SERVICES}/a", {"metadata": {"labels": {"x": "y"}}},
+                      Content_Type="application/merge-patch+json")[0] == 200
+    status, said = served.ask("PUT", f"{SERVICES}/a", late)
+    assert (status, said["reason"], said["details"]["name"]) == (409, "Conflict", "a")
+    stored = served.ask("GET", f"{SERVICES}/a")[1]
+    assert stored["metadata"]["labels"] == {"app": "a", "x": "y"}
+
+
+def test_delete_asks_for_what_its_preconditions_say(served: Served) -> None:
+    uid = make(served, "a")[0]["metadata"]["uid"]
+    status, said = served.ask("DELETE", f"{SERVICES}/a", {"preconditions": {"uid": "another"}})
+    assert (status, said["reason"]) == (409, "Conflict") and "Precondition failed: uid" in said["message"]
+    status, said = served.ask("DELETE", f"{SERVICES}/a", {"preconditions": {"uid": uid}})
+    assert (status, said["kind"], said["metadata"]["name"]) == (200, "Service", "a")
+    assert served.ask("GET", f"{SERVICES}/a")[0] == 404
+
+
+def test_delete_gives_a_pod_its_time_and_takes_a_collection_by_its_labels(served: Served) -> None:
+    for name, labels in (("a", {"app": "x"}), ("b", {"app": "x"}), ("c", {"app": "y"})):
+        served.ask("POST", PODS, new_pod(name, "default", labels, "web:1", nodeName="worker1"))
+    with served.lock:
+        served.cluster.advance(3)
+    status, said = served.ask("DELETE", f"{PODS}/a", {"gracePeriodSeconds": 5})
+    assert said["metadata"]["deletionGracePeriodSeconds"] == 5
+    assert served.ask("DELETE", f"{PODS}?labelSelector=app%3Dx&gracePeriodSeconds=0")[0] == 200
+    assert [one["metadata"]["name"] for one in served.ask("GET", PODS)[1]["items"]] == ["c"]
+
+
+def test_dry_run_of_every_verb_changes_nothing(served: Served) -> None:
+    made = make(served, "a")[0]
+    before = served.cluster.store.revision
+    tried = [("POST", SERVICES, service("b"), {}), ("PUT", f"{SERVICES}/a", made, {}),
+             ("PATCH", f"{SERVICES}/a", {"spec": {"type": "NodePort"}}, {"Content_Type": "application/merge-patch+json"}),
+             ("DELETE", f"{SERVICES}/a", None, {}), ("DELETE", SERVICES, None, {})]
+    for method, path, body, headers in tried:
+        assert served.ask(method, f"{path}?dryRun=All", body, **headers)[0] in (200, 201)
+    assert served.cluster.store.revision == before
+
+
+@pytest.mark.parametrize(("how", "status", "warned"), [("Strict", 400, False), ("Warn", 201, True),
+                                                       ("Ignore", 201, False), ("", 201, True)])
+def test_field_validation(served: Served, how: str, status: int, warned: bool) -> None:
+    obj = service("a")
+    obj["spec"]["prts"] = []
+    with served.connection() as connection:
+        connection.request("POST", f"{SERVICES}?fieldValidation={how}", json.dumps(obj).encode(),
+                           {"Authorization": f"Bearer {served.tokens.owner}", "Content-Type": "application/json"})
+        answer = connection.getresponse()
+        assert (answer.status, "spec.prts" in answer.headers.get("Warning", "")) == (status, warned)
+        answer.read()
+    if status == 201:
+        assert "prts" not in served.ask("GET", f"{SERVICES}/a")[1]["spec"]
+
+
+def test_yaml_is_read_and_written(served: Served) -> None:
+    body = b"{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {ports: [{port: 80}]}}"
+    bearer = {"Authorization": f"Bearer {served.tokens.owner}", "Content-Type": "application/yaml",
+              "Accept": "application/yaml"}
+    status, text = served.raw("POST", SERVICES, body, bearer)
+    assert status == 201 and b"\n  name: a\n" in text
+
+
+def test_discovery_tells_the_same_to_old_and_new_clients(served: Served) -> None:
+    wanted = {(one.group, one.plural) for one in KINDS}
+    form = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+    found = set()
+    for path in ("/api", "/apis"):
+        for group in served.ask("GET", path, Accept=form)[1]["items"]:
+            found |= {(group["metadata"].get("name", ""), one["resource"]) for one in group["versions"][0]["resources"]}
+    assert found == wanted
+    old = {("", one["name"]) for one in served.ask("GET", "/api/v1")[1]["resources"]}
+    for group in served.ask("GET", "/apis")[1]["groups"]:
+        listed = served.ask("GET", f"/apis/{group['preferredVersion']['groupVersion']}")[1]["resources"]
+        old |= {(group["name"], one["name"]) for one in listed}
+    assert {one for one in old if "/" not in one[1]} == wanted
+
+
+def test_every_path_of_openapi_can_be_asked(served: Served) -> None:
+    paths = served.ask("GET", "/openapi/v2")[1]["paths"]
+    for kind in (SERVICE, POD):
+        assert {"get", "put", "patch", "delete"} == set(paths[kind.path("{namespace}", "{name}")])
+    for where in served.ask("GET", "/openapi/v3")[1]["paths"].values():
+        document = served.ask("GET", where["serverRelativeURL"])[1]
+        names = set(document["components"]["schemas"])
+        text = json.dumps(document)
+        assert all(one.partition('"')[0] in names for one in text.split("#/components/schemas/")[1:])
+
+
+def test_the_listener_is_on_loopback_alone(served: Served) -> None:
+    inodes = {os.readlink(f"/proc/self/fd/{one}")[8:-1] for one in os.listdir("/proc/self/fd")
+              if os.path.islink(f"/proc/self/fd/{one}") and "socket:" in os.readlink(f"/proc/self/fd/{one}")}
+    rows = [line.split() for name in ("tcp", "tcp6")
+            for line in Path(f"/proc/self/net/{name}").read_text().splitlines()[1:]]
+    listening = {row[1] for row in rows if row[3] == "0A" and row[9] in inodes}
+    assert listening == {f"0100007F:{served.port:04X}"}
