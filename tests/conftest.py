@@ -18,7 +18,7 @@ import pytest
 
 from k8slab.kernel.doctor import examine
 from tests.browser.chromium import chromium_path
-from tests.serve.served import kubectl_program
+from tests.serve.program import kubectl_program
 
 # Lab() in a test is the model, unless the test or the caller says otherwise.
 os.environ.setdefault("K8SLAB_DATAPLANE", "model")

@@ -230,8 +230,14 @@ def _ip_address(obj: Mapping) -> list[Problem]:
     return found + [w.required(f"spec.parentRef.{one}") for one in ("resource", "name") if not reference.get(one)]
 
 
+def _ip_address_change(obj: Mapping, old: Mapping) -> list[Problem]:
+    new, was = (dig(one, "spec", "parentRef", default={}) for one in (obj, old))
+    return [] if new == was else [w.wrong("spec.parentRef", new, w.IMMUTABLE)]
+
+
 Check = Callable[[Mapping], list[Problem]]
 CHECKS: dict[str, Check] = {"Service": _service, "Endpoints": _endpoints, "EndpointSlice": _slice, "Pod": _pod,
                             "ServiceCIDR": _service_cidr, "IPAddress": _ip_address}
 CHANGES: dict[str, Callable[[Mapping, Mapping], list[Problem]]] = {
-    "Service": _service_change, "EndpointSlice": _slice_change, "ServiceCIDR": _service_cidr_change}
+    "Service": _service_change, "EndpointSlice": _slice_change, "ServiceCIDR": _service_cidr_change,
+    "IPAddress": _ip_address_change}

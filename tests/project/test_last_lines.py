@@ -35,7 +35,7 @@ def test_rules():
 def suite(tmp_path: Path) -> Path:
     """A small project with our conftest, on a machine where no program is to be found."""
     for name in ("pyproject.toml", "tests/__init__.py", "tests/conftest.py", "tests/sanitize.cfg",
-                 "tests/browser/chromium.py"):
+                 "tests/browser/chromium.py", "tests/serve/program.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     with (tmp_path / "tests/conftest.py").open("a") as conftest:       # the doctor looks where PATH may not lead
@@ -106,4 +106,4 @@ def test_when_nothing_is_left_out_it_says_so(suite: Path) -> None:
 def test_a_misspelt_requirement_is_refused(suite: Path) -> None:
     done = run(suite, K8SLAB_REQUIRE="kernal")
     assert done.returncode == 4
-    assert "K8SLAB_REQUIRE names kernal; there are kernel, browser" in done.stderr
+    assert "K8SLAB_REQUIRE names kernal; there are kernel, browser, kubectl" in done.stderr

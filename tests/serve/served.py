@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import shutil
 import socket
 import ssl
 import subprocess
@@ -18,11 +17,7 @@ from k8slab.cluster import Cluster
 from k8slab.cluster.http import Api, Tokens
 from k8slab.cluster.http.background import Background
 from k8slab.serving import FURTHER_NAMES, HOST, kubeconfig
-
-
-def kubectl_program() -> str | None:
-    """The path of a real kubectl: K8SLAB_KUBECTL, or the one of the PATH."""
-    return shutil.which(os.environ.get("K8SLAB_KUBECTL") or "kubectl")
+from tests.serve.program import kubectl_program
 
 
 class Served:
