@@ -27,6 +27,7 @@ from k8slab.pipes import split, through
 from k8slab.trace import Trace
 
 if TYPE_CHECKING:
+    from k8slab.application import Application
     from k8slab.cluster.cluster import Cluster
     from k8slab.kernel.dataplane import Kernel
     from k8slab.model.dataplane import Clock, Model
@@ -172,6 +173,17 @@ class Lab:
     def dial(self, pod: str, address: str, port: int) -> str:
         """Open a connection and say in a client library's words what came of it: who answered, or Go's error."""
         return told(self.connect(pod, address, port), address, port)
+
+    def application(self, pod: str, namespace: str = "default") -> Application:
+        """A program in a Pod, with what kubelet gives it: it asks the API server over HTTPS.
+
+        Raises LabError where the lab has no cluster, ApiError where the cluster has no such Pod.
+        """
+        from k8slab.application import Application     # with it come certificates, TLS and tornado
+        cluster = self.cluster
+        self._machines.serve_tls()
+        return Application(self.dataplane, pod, cluster.environment(pod, namespace),
+                           cluster.account_files(pod, namespace))
 
     def resolve(self, pod: str, name: str, kind: str = "A") -> Resolved:
         """Ask kube-dns for a full name, over UDP and by the rules: the records, and the Trace of the question.

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 from k8slab.cluster.kinds import POD
 from k8slab.cluster.plain import dig, name_of, namespace_of
+from k8slab.model.dataplane import Model
 from k8slab.kubeproxy import Config, Node, Objects, Proxier, Sync, pod_cidr, read_objects, setup
 from k8slab.network import API_SERVER_PORT, POD_LISTENS, POD_RANGE, PODS, ROUTER, Network, cluster_network, veth
 
 if TYPE_CHECKING:
+    from k8slab.apiservers import ApiServers
     from k8slab.cluster.cluster import Cluster
     from k8slab.kernel.dataplane import Kernel
-    from k8slab.model.dataplane import Model
 
 CNI_WORDS = '-m comment --comment "network plugin: masquerade what leaves the Pod range"'
 CNI_RULES = f"*nat\n-A POSTROUTING -s {POD_RANGE} ! -d {POD_RANGE} {CNI_WORDS} -j MASQUERADE --random-fully\nCOMMIT\n"
@@ -84,6 +85,7 @@ class Machines:
         self._open = {name for name in self._nodes if name.startswith("k8smaster")}
         self._time, self._seen = cluster.clock.now, (-1, -1)
         self.syncs: dict[str, list[tuple[float, Sync]]] = {}
+        self._api_servers: ApiServers | None = None
         for name in self._nodes:
             self._begin(name, first_sync)
         for server in cluster.api_servers.values():
@@ -138,6 +140,16 @@ class Machines:
             change = self.dataplane.serve if name in running else self.dataplane.unserve
             change(name, API_SERVER_PORT)
         self._open = running
+
+    def serve_tls(self) -> None:
+        """Let the API servers answer whoever comes with TLS; the plain question of the lab is answered as ever."""
+        from k8slab.apiservers import ApiServers  # with it comes tornado
+
+        self._api_servers = self._api_servers or ApiServers(self.cluster)
+        if isinstance(self.dataplane, Model):
+            self._api_servers.on_model(self.dataplane)
+        else:
+            self._api_servers.on_kernel(self.dataplane)
 
     def prepare(self, asked: bytes) -> None:
         """Let kube-dns's Pods know the answer to a question that is about to be sent; other bytes are passed over."""

@@ -57,7 +57,7 @@ def run_serve(options: argparse.Namespace) -> int:
 
 async def _serve(port: int, wanted: Path | None, leave: ExitStack) -> int:
     from k8slab.cluster.http.api import Api            # tornado and cryptography, which the other commands do without
-    from k8slab.cluster.http.listening import Listener
+    from k8slab.cluster.http.listening import Listener, server_context
     from k8slab.cluster.http.tokens import Tokens
 
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
@@ -69,8 +69,8 @@ async def _serve(port: int, wanted: Path | None, leave: ExitStack) -> int:
     server = f"https://{HOST}:{door.getsockname()[1]}"
     file = _write(kubeconfig(server, cluster.authority.pem, tokens.owner), wanted, leave)
     first = next(iter(cluster.api_servers))
-    listener = Listener(Api(cluster, tokens, address=server), cluster.certificate(first, FURTHER_NAMES),
-                        cluster.clock.run)
+    listener = Listener(Api(cluster, tokens, address=server),
+                        server_context(cluster.certificate(first, FURTHER_NAMES)), cluster.clock.run)
     listener.listen(door)
     print(f"The lab's control plane is at {server}; Ctrl-C ends it. In another terminal:\n"
           f"export KUBECONFIG={shlex.quote(str(file))}", flush=True)

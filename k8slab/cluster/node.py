@@ -200,7 +200,8 @@ class Kubelet:
 
     def _container(self, spec: Mapping, index: int, up: bool, ready: bool, static: bool) -> dict:
         restarts = self._restarts if static else 0
-        killed = {"terminated": {"exitCode": 137, "reason": "Error", "finishedAt": self._ended}}
+        ended = {"finishedAt": self._ended} if self._ended else {}
+        killed = {"terminated": {"exitCode": 137, "reason": "Error"} | ended}
         state = {"running": {"startedAt": self._clock.stamp()}} if up else killed
         last = killed if restarts and up else {}
         digest = hashlib.sha256(f"{self.node}/{spec['name']}/{index}/{restarts}".encode()).hexdigest()

@@ -13,6 +13,7 @@ import struct
 import time
 from itertools import groupby
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import recv_handle
 
 from k8slab.kernel.isolation import isolate
 from k8slab.kernel.jobs import Job, Jobs, attend, start
@@ -110,7 +111,7 @@ class Child(Talking):
     def start(self, name: str, listens: list[tuple[str, int]]) -> None:
         """Start servers on a host."""
         for proto, port in listens:
-            self.servers.append(Server(self.hosts[name], proto, port, self.ears))
+            self.servers.append(Server(self.hosts[name], proto, port, self.ears, self.hand_over))
 
     def stop(self, name: str, proto: str, port: int) -> None:
         """End the server on a port of a host."""
@@ -139,6 +140,18 @@ class Child(Talking):
         process = start(words, given, self._host(name).net, self.home)
         self.hosts[name].forget()
         return attend(process, seconds, self.pipe, self.pump)       # nothing is asked while we work
+
+    def program(self, name: str, words: list[str], given: bytes, seconds: float) -> tuple[int, str, list]:
+        """The same, with what was heard meanwhile."""
+        self.hosts[name].forget()
+        self._begin()
+        status, printed = attend(start(words, given, self._host(name).net, self.home), seconds, self.pipe, self.pump)
+        self.settle()
+        return status, printed, self._end()
+
+    def take_outlet(self) -> None:
+        """Get the socket by which connections that begin with TLS are handed over: it comes next through the pipe."""
+        self.outlet = socket.socket(fileno=recv_handle(self.pipe))
 
     def source(self, name: str, address: str) -> str:
         """The address that a program of this host would send from; "" where no route leads there."""

@@ -264,6 +264,12 @@ class Kernel(Programs):
         found = self.holder.ask("source", host, address)
         return found or self.network.host(host).address or "0.0.0.0"
 
+    def next_port(self, host: str) -> int:
+        """The next source port of this host's programs, which none has had."""
+        port = self._port(host)
+        self._taken.add((host, port))
+        return port
+
     def _port(self, host: str) -> int:
         """The next source port of this host's programs."""
         port = self._ports[host]

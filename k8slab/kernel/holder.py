@@ -9,6 +9,7 @@ import sys
 import threading
 import weakref
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import send_handle
 from pathlib import Path
 
 from k8slab.errors import Told
@@ -51,6 +52,17 @@ class Holder:
             try:
                 self.pipe.send((number, name, words))
                 return self._answer(number)
+            except OSError:
+                self._gone()
+
+    def give(self, name: str, descriptor: int) -> None:
+        """Have the child take a descriptor: the method of that name finds it next in the pipe."""
+        with self.lock:
+            number = next(self.numbers)
+            try:
+                self.pipe.send((number, name, ()))
+                send_handle(self.pipe, descriptor, self.process.pid)
+                self._answer(number)
             except OSError:
                 self._gone()
 

@@ -58,7 +58,7 @@ class Telling:
         stack.netfilter.passage = stay.passage
         if stay.came:
             turned = self.turned.pop(stay.host, None) if stay.came.interface == "lo" else None
-            fate = stack.receive(turned or Skb(_packet(stay.came), stay.leg), stay.came.interface)
+            fate = stack.receive(turned or Skb(packet_of(stay.came), stay.leg), stay.came.interface)
         else:
             fate = self._made(stack, stay)
         if fate is None:
@@ -81,7 +81,7 @@ class Telling:
         """The packet before any rule of its host read it."""
         if stay.leg == 1:
             return self.sent
-        packet = _packet(stay.left) if stay.left else None
+        packet = packet_of(stay.left) if stay.left else None
         if stay.passage:
             packet = packet or _from_headers(stay.passage)
             flow = _flow(stay.passage)
@@ -94,7 +94,7 @@ class Telling:
         """What was seen overrules what the stack expects: None when the packet goes on elsewhere."""
         skb = fate.skb
         if stay.left:
-            skb.packet, skb.oif = _packet(stay.left), stay.left.interface
+            skb.packet, skb.oif = packet_of(stay.left), stay.left.interface
             stack.leave(fate)
             if skb.oif == "lo":
                 self.turned[stay.host] = skb
@@ -159,7 +159,7 @@ def _was_seen(step: Step) -> bool:
     return step.kind in ("ARRIVE", "LEAVE") or bool(step.chain) and (step.kind in OBSERVABLE or step.kind == "NAT")
 
 
-def _packet(wire: Wire) -> Packet:
+def packet_of(wire: Wire) -> Packet:
     from scapy.layers.inet import IP  # importing scapy takes longer than the journey
 
     from k8slab.wire import from_scapy

@@ -1,4 +1,4 @@
-"""The system calls that Python 3.11 has no names for: unshare, setns and prctl, through ctypes.
+"""The system calls that Python 3.11 has no names for: unshare, setns, prctl and mount, through ctypes.
 
 `os.unshare` and `os.setns` are there from Python 3.12 on; until 3.11 is dropped, this is the one place that asks libc.
 """
@@ -10,7 +10,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-NEWUSER, NEWPID, NEWNET = 0x10000000, 0x20000000, 0x40000000      # include/uapi/linux/sched.h
+NEWNS, NEWUSER, NEWPID, NEWNET = 0x00020000, 0x10000000, 0x20000000, 0x40000000      # include/uapi/linux/sched.h
+MS_REC, MS_PRIVATE = 0x4000, 1 << 18                              # include/uapi/linux/mount.h
 PR_SET_PDEATHSIG = 1                                              # include/uapi/linux/prctl.h
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -38,6 +39,12 @@ def setns(descriptor: int, kind: int = NEWNET) -> None:
 def die_with_parent(signal: int) -> None:
     """Have the kernel send this process a signal when the thread that made it ends (prctl(2), PR_SET_PDEATHSIG)."""
     _asked(_libc.prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0), "prctl")
+
+
+def mount(source: str, target: str, kind: str, flags: int) -> None:
+    """Mount a file system, or change how one is mounted. Raises OSError where the kernel refuses."""
+    _asked(_libc.mount(source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), None),
+           f"mount {target}")
 
 
 def this_network() -> int:

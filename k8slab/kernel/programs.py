@@ -20,10 +20,15 @@ QUICK = 20                # how often a step is looked for before the client wai
 
 
 class Server:
-    """One listening socket of a host, and its open connections."""
+    """One listening socket of a host, and its open connections.
 
-    def __init__(self, host: Host, proto: str, port: int, ears: BaseSelector) -> None:
+    `hand_over`: takes a connection on which something has come, if it is not for this server to answer.
+    """
+
+    def __init__(self, host: Host, proto: str, port: int, ears: BaseSelector,
+                 hand_over: Callable[[socket.socket], bool] = lambda talk: False) -> None:
         self.host, self.proto, self.port, self.ears = host, proto, port, ears
+        self.hand_over = hand_over
         self.open: dict[socket.socket, str] = {}
         self.answers: dict[bytes, bytes] = {}     # question and answer, without DNS's two id bytes
         self._listen()
@@ -90,7 +95,7 @@ class Server:
 
     def _talk(self, talk: socket.socket) -> bool:
         try:
-            question = talk.recv(65536)
+            question = b"" if self.hand_over(talk) else talk.recv(65536)
             if question:
                 address, port = talk.getsockname()
                 talk.send(spoken(f"{self.host.name} at {address}:{port} answers {self.open[talk]}", question))

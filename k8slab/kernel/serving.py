@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import socket
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from k8slab.errors import CommandError
 from k8slab.kernel import growing
+from k8slab.kernel.events import Wire
+from k8slab.kernel.holder import ROOT
+from k8slab.kernel.journey import packet_of
 from k8slab.network import Host, NetworkError
 from k8slab.packet import Packet
 from k8slab.trace import Trace
 
 if TYPE_CHECKING:
     from k8slab.kernel.dataplane import Kernel
+
+TCP, LONGEST = 6, 60.0        # seconds that a program may take
+HANDSHAKE_LEGS = 3            # SYN, SYN-ACK, ACK
 
 
 class Programs:
@@ -51,6 +61,36 @@ class Programs:
         """Put a new machine on the LAN of that name, by its eth0. Raises NetworkError for a name that is taken."""
         growing.join(self, host, lan)
 
+    def outlet(self: Kernel) -> socket.socket:
+        """A socket by which connections come that begin with TLS: each a message, the address that was asked, and a
+        descriptor of the connection."""
+        here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with there:
+            self.holder.give("take_outlet", there.fileno())
+        return here
+
+    def program(self: Kernel, pod: str, words: list[str], files: Mapping[str, str], environment: Mapping[str, str],
+                given: str = "", mount: bool = True) -> tuple[str, Trace | None]:
+        """Run a program as a container of a Pod would; what it printed, and the journey of its first TCP packet.
+
+        `files`: those of its service account, by name; `mount`: whether they may stand at kubelet's paths. Raises
+        CommandError for a program that fails.
+        """
+        self.network.host(pod)
+        asked = {"words": words, "files": dict(files), "environment": dict(environment), "given": given, "mount": mount}
+        status, printed, heard = self.holder.ask("program", pod, python("container"), json.dumps(asked).encode(),
+                                                 LONGEST)
+        if status:
+            raise CommandError(printed.strip() or f"{words[0]} ended with status {status}", printed=printed,
+                               status=status)
+        first = next((one for one in heard if isinstance(one, Wire) and one.host == pod and one.outgoing
+                      and one.data[9] == TCP), None)
+        if first is None:
+            return printed, None
+        seen = packet_of(first)
+        trace = self._tell(pod, Packet("tcp", seen.src, seen.dst, seen.sport, seen.dport), heard)
+        return printed, replace(trace, steps=tuple(step for step in trace.steps if step.leg <= HANDSHAKE_LEGS))
+
     def open(self: Kernel, pod: str, address: str, port: int) -> tuple[Trace, tuple[str, int]]:
         """Open a connection that stays open: its handshake, and its own address and port, by which `say` knows it."""
         source = (self._source(pod, address), self._port(pod))
@@ -74,6 +114,12 @@ class Programs:
         if _outcome(heard) != "open":
             del self._kept[end]
         return self._tell(pod, first.replace(flags="PA" if question else "FA", payload=question), heard)
+
+
+def python(module: str) -> list[str]:
+    """The words that run a module of this folder as a program, with Python's own library alone."""
+    return [sys.executable, "-S", "-E", "-c", f"import sys; sys.path.insert(0, {ROOT!r}); from k8slab.kernel.{module} "
+            "import main; main()"]
 
 
 def _outcome(heard: list) -> str:

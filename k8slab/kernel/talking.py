@@ -8,6 +8,8 @@ from collections import Counter
 from k8slab.kernel.programs import Client
 from k8slab.kernel.quiet import Stage
 
+HANDSHAKE = b"\x16"        # the first byte of a TLS connection (RFC 8446, 5.1)
+
 
 class Talking(Stage):
     """The requests of the child that send; each but `many` returns what was heard meanwhile."""
@@ -15,6 +17,18 @@ class Talking(Stage):
     def __init__(self) -> None:
         super().__init__()
         self.kept: dict[tuple[str, int], Client] = {}      # connections that stay open, by their own end
+        self.outlet: socket.socket | None = None           # by it connections are handed over that begin with TLS
+
+    def hand_over(self, talk: socket.socket) -> bool:
+        """Give a connection that begins with TLS to whoever answers for the API servers; whether it was given.
+
+        The plain question of the lab's own clients is answered here, as ever.
+        """
+        if self.outlet is None or talk.recv(1, socket.MSG_PEEK) != HANDSHAKE:
+            return False
+        address, port = talk.getsockname()
+        socket.send_fds(self.outlet, [f"{address}:{port}".encode()], [talk.fileno()])
+        return True
 
     def send(self, name: str, data: bytes, holds: tuple[str, str, int] | None) -> list:
         """Send one packet as a program of the host would; `holds`: protocol, address, port of a socket that waits."""

@@ -157,6 +157,18 @@ class Model:
         """Let the UDP server on a port give these answers: question to answer, both without DNS's two id bytes."""
         self.programs[self.network.host(host).name].answers[port] = dict(answers)
 
+    def is_open(self, end: tuple[str, int]) -> bool:
+        """Whether a connection that `open` opened is open still."""
+        return end in self._kept
+
+    def heard(self, end: tuple[str, int]) -> bytes:
+        """The bytes that have come over an open connection since the last time; b"" for one that is open no longer."""
+        if end not in self._kept:
+            return b""
+        client = self._kept[end][1]
+        data, client.answer = client.answer, b""
+        return data
+
     def join(self, host: Host, lan: str) -> None:
         """Put a new machine on the LAN of that name, by its eth0. Raises NetworkError for a name that is taken."""
         self.rewire(self.network.joined(host, lan))
@@ -164,7 +176,7 @@ class Model:
     def open(self, pod: str, address: str, port: int) -> tuple[Trace, tuple[str, int]]:
         """Open a connection that stays open: its handshake, and its own address and port, by which `say` knows it."""
         packet = Packet("tcp", self.source(pod, address), address, self.port(pod), port, seq=CLIENT_ISN)
-        self._ports[pod] = packet.sport + 1             # even when it does not open, as a kernel's program
+        self._ports[pod, OURS[0]] = packet.sport + 1    # even when it does not open, as a kernel's program
         return self._converse(pod, packet, Client(packet.flow, stays=True)), (packet.src, packet.sport)
 
     def say(self, end: tuple[str, int], question: bytes) -> Trace:

@@ -10,7 +10,9 @@ say to each answer. A packet for a port where neither a server nor a client wait
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from k8slab.commands import spoken
 from k8slab.stack import says
@@ -21,6 +23,24 @@ from k8slab.packet import ECHO_REPLY, ECHO_REQUEST, UNREACHABLE, Flow, Packet
 PROTOCOL_UNREACHABLE = 2                      # the ICMP code
 ANSWERED = {ECHO_REQUEST: ECHO_REPLY, 13: 14}  # the ICMP questions that Linux answers: echo and timestamp
 CLIENT_ISN, SERVER_ISN = 1000, 5000      # initial sequence numbers: any will do, fixed ones can be compared
+SEGMENT = 1460                           # bytes that fit into a segment: Ethernet's 1500 without two headers
+HANDSHAKE = 0x16                         # the first byte of a TLS connection (RFC 8446, 5.1)
+
+
+class Talker(Protocol):
+    """One connection's end of a program that talks bytes: it hears those of a segment, and says what it answers."""
+
+    def hear(self, data: bytes) -> bytes:
+        """Take bytes, give bytes."""
+
+
+def segments(data: bytes) -> list[bytes]:
+    """Bytes as TCP cuts them.
+
+    >>> [len(one) for one in segments(bytes(3000))]
+    [1460, 1460, 80]
+    """
+    return [data[at:at + SEGMENT] for at in range(0, len(data), SEGMENT)]
 
 
 @dataclass(slots=True)
@@ -77,6 +97,8 @@ class Programs:
         self.host, self.listens = host, set(host.listens)
         self.clients: dict[Flow, Client] = {}
         self.answers: dict[int, dict[bytes, bytes]] = {}     # UDP port → question and answer, without DNS's id
+        self.talkers: dict[int, Callable[[], Talker]] = {}   # TCP port → what makes a talker for a TLS connection
+        self.talks: dict[Flow, Talker] = {}
         self.open: dict[Flow, str] = {}          # the server's side of each connection: half open, open or closing
 
     def hear(self, packet: Packet) -> tuple[str, list[Packet]]:
@@ -123,13 +145,22 @@ class Programs:
             self.open[packet.flow] = "open"
         if "F" in packet.flags:
             self.open[packet.flow] = "closing"
+            self.talks.pop(packet.flow, None)
             return [talk.replace(flags="FA")]
         if self.open[packet.flow] == "closing":
             del self.open[packet.flow]
             return []
+        if talker := self._talker(packet):
+            return _cut(talk, talker.hear(packet.payload))
         data = [talk.replace(flags="PA", payload=self._answer(packet))] if packet.payload else []
         # Data that completes the handshake is confirmed before any program has accepted the connection.
         return [talk, *data] if data and before == "half open" else data
+
+    def _talker(self, packet: Packet) -> Talker | None:
+        """Who hears the bytes of a TLS connection; the plain question of a connection is answered as ever."""
+        if packet.flow not in self.talks and packet.dport in self.talkers and packet.payload[:1] == bytes([HANDSHAKE]):
+            self.talks[packet.flow] = self.talkers[packet.dport]()
+        return self.talks.get(packet.flow) if packet.payload else None
 
     def _udp(self, packet: Packet) -> tuple[str, list[Packet]]:
         if (packet.proto, packet.dport) not in self.listens:
@@ -163,6 +194,12 @@ class Programs:
     def _answer(self, packet: Packet) -> bytes:
         """What a server says. The port that it saw is left out: MASQUERADE draws it."""
         return spoken(f"{self.host.name} at {packet.destination} answers {packet.src}", packet.payload)
+
+
+def _cut(talk: Packet, data: bytes) -> list[Packet]:
+    """Segments that carry these bytes, or an ACK alone for none."""
+    return [talk.replace(flags="PA", payload=one, seq=talk.seq + SEGMENT * at)
+            for at, one in enumerate(segments(data))] or [talk]
 
 
 def _maybe(packet: Packet) -> list[Packet]:

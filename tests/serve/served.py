@@ -16,6 +16,7 @@ from pathlib import Path
 from k8slab.cluster import Cluster
 from k8slab.cluster.http import Api, Tokens
 from k8slab.cluster.http.background import Background
+from k8slab.cluster.http.listening import Listener, server_context
 from k8slab.serving import FURTHER_NAMES, HOST, kubeconfig
 from tests.serve.program import kubectl_program
 
@@ -31,8 +32,11 @@ class Served:
         self.server = f"https://{HOST}:{self.port}"
         self.config = folder / "kubeconfig"
         self.config.write_text(kubeconfig(self.server, cluster.authority.pem, self.tokens.owner))
-        self.background = Background(Api(cluster, self.tokens), cluster.certificate("k8smaster", FURTHER_NAMES), door,
-                                     self.lock, cluster.clock.run)
+        self.background = Background()
+        context = server_context(cluster.certificate("k8smaster", FURTHER_NAMES))
+        self.listener = self.background.call(
+            lambda: Listener(Api(cluster, self.tokens), context, cluster.clock.run, self.lock))
+        self.background.call(lambda: self.listener.listen(door))
 
     def environment(self) -> dict[str, str]:
         """What a kubectl needs that keeps its cache in this folder."""
@@ -74,4 +78,5 @@ class Served:
 
     def close(self) -> None:
         """End the server."""
+        self.background.wait(self.listener.close())
         self.background.close()

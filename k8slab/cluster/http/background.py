@@ -1,48 +1,54 @@
-"""A server beside a program that does something else: an event loop in a thread of its own.
-
-The cluster is not made for two threads. So whoever touches it while a server runs holds `lock`, as the server does
-while it answers.
-"""
+"""An event loop in a thread of its own: for a server beside a program that does something else."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
-from socket import socket
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from typing import TypeVar
 
-from k8slab.cluster.certificates import Certificate
-from k8slab.cluster.http.api import Api
-from k8slab.cluster.http.listening import Listener
+T = TypeVar("T")
+PATIENCE = 10.0       # seconds that a call into the thread may take
 
 
 class Background:
-    """A Listener in a thread; `close` ends both. `after`: as the Listener's, called in that thread."""
+    """A thread that runs an event loop until `close`. `call` has it do something, and waits for the result.
 
-    def __init__(self, api: Api, certificate: Certificate, door: socket, lock: threading.RLock,
-                 after: Callable[[], None] = lambda: None) -> None:
-        self._loop, started = asyncio.new_event_loop(), threading.Event()
-        self._listener: Listener | None = None
+    >>> background = Background()
+    >>> background.call(lambda: 6 * 7)
+    42
+    >>> background.close()
+    """
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self._run, name="k8slab API servers", daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+
+    def call(self, what: Callable[[], T]) -> T:
+        """What a function returns that is called in the thread."""
+        done: Future[T] = Future()
 
         def run() -> None:
-            asyncio.set_event_loop(self._loop)
-            self._loop.call_soon(begin)
-            self._loop.run_forever()
+            try:
+                done.set_result(what())
+            except BaseException as error:
+                done.set_exception(error)
+        self.loop.call_soon_threadsafe(run)
+        return done.result(PATIENCE)
 
-        def begin() -> None:
-            self._listener = Listener(api, certificate, after, lock)
-            self._listener.listen(door)
-            started.set()
-
-        self._thread = threading.Thread(target=run, name="k8slab API server", daemon=True)
-        self._thread.start()
-        started.wait()
+    def wait(self, what: Coroutine[object, object, T]) -> T:
+        """What a coroutine returns that runs in the thread."""
+        return asyncio.run_coroutine_threadsafe(what, self.loop).result(PATIENCE)
 
     def close(self) -> None:
-        """End the server and its thread."""
-        if self._loop.is_closed():
-            return
-        asyncio.run_coroutine_threadsafe(self._listener.close(), self._loop).result(5)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
-        self._loop.close()
+        """End the loop and its thread."""
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            self.thread.join(PATIENCE)
+            self.loop.close()

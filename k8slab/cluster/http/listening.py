@@ -16,7 +16,8 @@ from socket import socket
 
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine, responses
-from tornado.iostream import StreamClosedError
+from tornado.iostream import SSLIOStream, StreamClosedError
+from tornado.netutil import ssl_wrap_socket
 
 from k8slab.cluster.certificates import Certificate
 from k8slab.cluster.http.api import Api
@@ -47,17 +48,24 @@ class Listener:
     happens.
     """
 
-    def __init__(self, api: Api, certificate: Certificate, after: Callable[[], None] = lambda: None,
+    def __init__(self, api: Api, context: ssl.SSLContext, after: Callable[[], None] = lambda: None,
                  lock: AbstractContextManager = nullcontext()) -> None:
         self._api, self._after, self._lock = api, after, lock
         self._tasks: set[asyncio.Task] = set()
-        self._server = HTTPServer(self._asked, ssl_options=server_context(certificate), max_body_size=LARGEST,
-                                  decompress_request=False)
+        self._context = context
+        self._server = HTTPServer(self._asked, ssl_options=self._context, max_body_size=LARGEST)
 
     def listen(self, door: socket) -> None:
         """Serve a listening socket."""
         door.setblocking(False)
         self._server.add_socket(door)
+
+    def take(self, connection: socket) -> None:
+        """Serve a connection that somebody else has accepted."""
+        connection.setblocking(False)
+        peer = connection.getpeername()
+        wrapped = ssl_wrap_socket(connection, self._context, server_side=True, do_handshake_on_connect=False)
+        self._server.handle_stream(SSLIOStream(wrapped), peer)
 
     async def close(self) -> None:
         """Serve no more: open watches end, and so do their connections."""

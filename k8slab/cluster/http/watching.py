@@ -97,9 +97,7 @@ class Watch:
 
     def take(self) -> list[dict]:
         """The events that have come since the last time, each with its `type` and its `object`."""
-        found = list(self._waiting)
-        self._waiting.clear()
-        return found
+        return [self._waiting.popleft() for _ in range(len(self._waiting))]
 
     def close(self) -> None:
         """Hear no more."""
