@@ -7,10 +7,10 @@ this process. Either way `Api` decides what is said. While a program asks, the l
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 import weakref
-from socket import AF_INET, SOCK_STREAM, recv_fds, socket
 from typing import TYPE_CHECKING
 
 from k8slab.cluster.http.api import Api
@@ -65,13 +65,13 @@ class ApiServers:
             self._background.call(lambda: self._background.loop.add_reader(inlet, self._take, inlet))
             weakref.finalize(kernel, _end, self._background, inlet)
 
-    def _take(self, inlet: socket) -> None:
+    def _take(self, inlet: socket.socket) -> None:
         """Take one connection: whose it is says the address that was asked."""
-        data, descriptors, _, _ = recv_fds(inlet, 64, 1)
-        if not data:
-            self._background.loop.remove_reader(inlet)
+        data, descriptors, _, _ = socket.recv_fds(inlet, 64, 1)
+        if not data:                          # the lab has ended, and so does the thread
+            self._background.loop.stop()
             return
-        connection = socket(AF_INET, SOCK_STREAM, fileno=descriptors[0])
+        connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=descriptors[0])
         server = self._at(data.decode().rpartition(":")[0])
         if server is None:
             connection.close()
@@ -82,7 +82,8 @@ class ApiServers:
         self._listeners[key].take(connection)
 
 
-def _end(background: Background, inlet: socket) -> None:
+def _end(background: Background, inlet: socket.socket) -> None:
+    """Let go of what is left of a lab's thread."""
     if threading.current_thread() is not background.thread:
         background.close()
     inlet.close()

@@ -1,4 +1,4 @@
-"""`k8slab kubectl …`: one command from a shell, against the control plane that `k8slab serve` runs, or a fresh one."""
+"""`k8slab kubectl …`: one command from a shell, against what `k8slab serve` runs, else a fresh cluster."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import shlex
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import time
 from contextlib import ExitStack
@@ -61,8 +62,9 @@ async def _serve(port: int, wanted: Path | None, leave: ExitStack) -> int:
     from k8slab.cluster.http.tokens import Tokens
 
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
-    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(one, stopped.set)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if one := getattr(signal, name, None):          # Windows knows not all of them
+            signal.signal(one, lambda *_: loop.call_soon_threadsafe(stopped.set))
     door = leave.enter_context(_door(port))
     cluster = _cluster()
     tokens = Tokens(cluster)
@@ -172,6 +174,8 @@ def sweep() -> None:
 
 
 def _alive(process: str) -> bool:
+    if sys.platform == "win32":        # there, to ask in this way would end it
+        return True
     try:
         os.kill(int(process), 0)
     except (ValueError, OSError):

@@ -228,7 +228,8 @@ def test_dry_run_of_every_verb_changes_nothing(served: Served) -> None:
     made = make(served, "a")[0]
     before = served.cluster.store.revision
     tried = [("POST", SERVICES, service("b"), {}), ("PUT", f"{SERVICES}/a", made, {}),
-             ("PATCH", f"{SERVICES}/a", {"spec": {"type": "NodePort"}}, {"Content_Type": "application/merge-patch+json"}),
+             ("PATCH", f"{SERVICES}/a", {"spec": {"type": "NodePort"}},
+              {"Content_Type": "application/merge-patch+json"}),
              ("DELETE", f"{SERVICES}/a", None, {}), ("DELETE", SERVICES, None, {})]
     for method, path, body, headers in tried:
         assert served.ask(method, f"{path}?dryRun=All", body, **headers)[0] in (200, 201)

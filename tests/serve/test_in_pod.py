@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from importlib import util
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from k8slab.application import Application, NotAnswered
 from k8slab.cluster.certificates import Authority
 from k8slab.cluster.clock import EPOCH
+from k8slab.cluster.http.background import THREAD
 from k8slab.cluster.kubelet import FOLDER
 from k8slab.lab import Lab
 
@@ -137,3 +139,16 @@ def test_the_accounts_files_are_that_pods_alone() -> None:
         assert app.run(look)[0] == "['ca.crt', 'namespace', 'token'] ['secrets']\n"
         assert not Path(FOLDER).exists()
         assert "secrets" not in lab.run("client", "ls /var/run/")
+
+
+@pytest.mark.kernel
+def test_the_thread_ends_with_the_lab() -> None:
+    def threads() -> list[threading.Thread]:
+        return [one for one in threading.enumerate() if one.name == THREAD]
+    before = len(threads())
+    with Lab("kernel", cluster=True) as lab:
+        lab.application("client").get(PATH)
+        assert len(threads()) == before + 1
+    for one in threads()[before:]:
+        one.join(10)
+    assert len(threads()) == before

@@ -48,7 +48,7 @@ def serving(tmp_path: Path) -> Iterator[Process]:
 def test_the_kubeconfig_is_its_owners_alone(serving: Process, tmp_path: Path) -> None:
     assert stat.S_IMODE(serving.config.stat().st_mode) == 0o600
     assert stat.S_IMODE(serving.config.parent.stat().st_mode) == 0o700
-    assert [one.name for one in tmp_path.rglob("*") if one.is_file()] == ["kubeconfig"]       # no key, no token beside it
+    assert [one.name for one in tmp_path.rglob("*") if one.is_file()] == ["kubeconfig"]      # and no key beside it
     told = yaml.safe_load(serving.config.read_text())
     assert told["clusters"][0]["cluster"]["server"].startswith("https://127.0.0.1:")
     assert set(told["clusters"][0]["cluster"]) == {"server", "certificate-authority-data"}
@@ -89,7 +89,8 @@ def test_a_port_that_is_taken_and_a_file_that_is_there(tmp_path: Path) -> None:
 
 def test_the_labs_own_kubectl_speaks_to_the_one_that_runs(serving: Process) -> None:
     web = "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {ports: [{port: 80}]}}"
-    for words, out in [(["create", "-f", "-"], "service/web created\n"), (["apply", "-f", "-"], "service/web configured\n"),
+    for words, out in [(["create", "-f", "-"], "service/web created\n"),
+                       (["apply", "-f", "-"], "service/web configured\n"),
                        (["get", "svc", "-o", "name"], "service/kubernetes\nservice/web\n"),
                        (["patch", "svc", "web", "-p", '{"spec":{"type":"NodePort"}}'], "service/web patched\n"),
                        (["delete", "svc", "web"], 'service "web" deleted from default namespace\n')]:

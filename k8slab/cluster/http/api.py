@@ -16,6 +16,7 @@ from k8slab.cluster.http.messages import (TEXT, Accepted, Request, Response, Str
                                           written)
 from k8slab.cluster.http.openapi import described
 from k8slab.cluster.http.paths import find_target, not_there, verb_of
+from k8slab.cluster.http.tables import check
 from k8slab.cluster.http.tokens import Tokens
 from k8slab.cluster.http.verbs import VERBS, Call
 
@@ -70,6 +71,7 @@ class Api:
             raise not_there()
         target = find_target(request.path)
         verb = verb_of(request.method, target)
+        check(request.query.get("includeObject", ""))
         client = Client(user, self._choose, self.cluster.clock, self.cluster.log)
         call = Call(request, target, form, client, self._choose())
         try:

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 T = TypeVar("T")
+THREAD = "k8slab API servers"
 PATIENCE = 10.0       # seconds that a call into the thread may take
 
 
@@ -23,7 +24,7 @@ class Background:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self._run, name="k8slab API servers", daemon=True)
+        self.thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
         self.thread.start()
 
     def _run(self) -> None:

@@ -25,7 +25,8 @@ OPEN = "x-kubernetes-preserve-unknown-fields"
 IS = "x-kubernetes-group-version-kind"
 PLAIN = {S: {"type": "string"}, I: {"type": "integer", "format": "int32"}, L: {"type": "integer", "format": "int64"},
          B: {"type": "boolean"}, M: {"type": "object", "additionalProperties": {"type": "string"}},
-         TIME: {"type": "string", "format": "date-time"}, "quantities": {"type": "object"}, "intstr": {"type": "string", "format": "int-or-string"}}
+         TIME: {"type": "string", "format": "date-time"}, "quantities": {"type": "object"},
+         "intstr": {"type": "string", "format": "int-or-string"}}
 METHODS = {"get": "get", "update": "put", "patch": "patch", "delete": "delete"}
 COLLECTION = {"list": "get", "create": "post", "deletecollection": "delete"}
 # What a client may say of a change; that fieldValidation is known, kubectl finds out here.

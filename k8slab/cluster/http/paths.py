@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from k8slab.cluster.errors import ApiError
-from k8slab.cluster.kinds import KINDS, NAMESPACE, Kind
+from k8slab.cluster.kinds import KINDS, Kind
 
 EVERY = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 NOWHERE = "the server could not find the requested resource"
@@ -72,7 +72,7 @@ def find_target(path: str) -> Target:
 def verb_of(method: str, target: Target) -> str:
     """The API's verb for a method: `get`, `list`, `create` and so on; `watch` is a `list` that asks for it.
 
-    >>> verb_of("DELETE", Target(NAMESPACE, "", "web"))
+    >>> verb_of("DELETE", find_target("/api/v1/namespaces/web"))
     'delete'
 
     Raises ApiError (405) for what cannot be done there.

@@ -15,6 +15,12 @@ INCLUDED = ("Metadata", "Object", "None")     # of an object, beside its cells
 INTEGERS = ("DATA", "SECRETS", "RESTARTS")
 
 
+def check(include: str) -> None:
+    """Raise ApiError (400) for a word that says of no object how much of it is wanted; before anything is changed."""
+    if include and include not in INCLUDED:
+        raise bad_request(f'includeObject: Unsupported value: "{include}": supported values: {", ".join(INCLUDED)}')
+
+
 def column(heading: str, wide: bool) -> dict:
     """The definition of a column; kubectl shows those of priority 0, and with `-o wide` the others, too.
 
@@ -42,10 +48,8 @@ def partial(obj: Mapping, version: str = "v1") -> dict:
 
 def table(objects: Sequence[Mapping], kind: Kind, clock: Clock, metadata: Mapping, include: str = "",
           version: str = "v1") -> dict:
-    """Objects as a Table. `include`: Metadata, Object or None; raises ApiError (400) for another word."""
+    """Objects as a Table. `include`: Metadata, Object or None."""
     include = include or "Metadata"
-    if include not in INCLUDED:
-        raise bad_request(f'includeObject: Unsupported value: "{include}": supported values: {", ".join(INCLUDED)}')
     columns = COLUMNS.get(kind.kind, OTHER)
     shown = len(columns.headings) - columns.wide
     return {"kind": "Table", "apiVersion": f"{META}/{version}", "metadata": dict(metadata),
