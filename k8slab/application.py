@@ -18,6 +18,8 @@ from k8slab.model.programs import segments
 from k8slab.trace import Trace
 
 if TYPE_CHECKING:
+    from k8slab.cluster.cluster import Cluster
+    from k8slab.machines import Machines
     from k8slab.kernel.dataplane import Kernel
 
 
@@ -112,6 +114,14 @@ class Application:
 
     def _account(self) -> dict[str, str]:
         return {path.rpartition("/")[2]: text for path, text in self.files.items()}
+
+
+def application(cluster: Cluster, machines: Machines, pod: str, namespace: str) -> Application:
+    """A program in a Pod of a lab. Raises ApiError where the cluster has no such Pod."""
+    machines.serve_tls()
+    machines.follow()
+    return Application(machines.dataplane, pod, cluster.environment(pod, namespace),
+                       cluster.account_files(pod, namespace))
 
 
 def _said(error: Exception) -> str:

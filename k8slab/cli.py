@@ -120,8 +120,18 @@ def run_demo(options: argparse.Namespace) -> None:
 def run_doctor(options: argparse.Namespace) -> None:
     """Print whether the real kernel can be used here, and if not, why and what would change it."""
     from k8slab.kernel.doctor import examine
-    found = examine()
-    _print_json(found.to_dict()) if options.json else print(found)
+    from k8slab.realplane import HOW, missing
+    found, lacking = examine(), missing()
+    if options.json:
+        _print_json(found.to_dict() | {"control_plane": {"able": found.able and not lacking, "missing": lacking}})
+        return
+    print(found)
+    if lacking:
+        print(f"No real control plane, Lab(control_plane='real'): not on the PATH: {', '.join(lacking)}.\n"
+              f"This would change it: {HOW}")
+    else:
+        print("Lab(control_plane='real') could start etcd and kube-apiserver"
+              + ("." if found.able else ", but needs the real kernel."))
 
 
 def run_trace(options: argparse.Namespace) -> None:

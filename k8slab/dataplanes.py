@@ -15,10 +15,22 @@ if TYPE_CHECKING:
     from k8slab.kernel.dataplane import Kernel
 
 DATAPLANES = ("auto", "model", "kernel")
+CONTROL_PLANES = ("lab", "real")
 
 
 class LabError(Told):
     """The lab cannot do what was asked; the message says why, and what it can do."""
+
+
+def is_real(control_plane: str, others: bool) -> bool:
+    """Whether etcd and kube-apiserver themselves are wanted; `others`: whether a network, rules or a cluster are given.
+
+    Raises LabError for another word, and for a real one beside others.
+    """
+    if control_plane not in CONTROL_PLANES or control_plane == "real" and others:
+        raise LabError(f"control_plane is one of {', '.join(CONTROL_PLANES)}, and a real one has the lab's own "
+                       f"network, rules and cluster; not {control_plane!r} beside others")
+    return control_plane == "real"
 
 
 def _model(network: Network, rules: dict[str, Ruleset], seed: int) -> Model:

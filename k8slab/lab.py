@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from k8slab import iptables
 from k8slab.entry import Entry
 from k8slab.conversation import Conversation
-from k8slab.dataplanes import LabError, builder
+from k8slab.dataplanes import LabError, builder, is_real
 from k8slab.dialling import told
 from k8slab.kubeproxy import Config, Node, Objects, Proxier, pod_cidr, read_objects, saved
 from k8slab.iptables import Ruleset
@@ -90,7 +90,8 @@ class Lab:
     `cluster`: a control plane behind the rules: True for one with one API server, a Cluster, or a function that makes
     one. Then the network is drawn from its nodes and Pods, to which the lab adds its own, and each node's kube-proxy
     follows it; `first_sync`: seconds until those first write. A reset makes the cluster anew, too: one that was given
-    with its arguments, and without what was done to it afterwards.
+    with its arguments, and without what was done to it afterwards. `control_plane`: "real" for etcd and kube-apiserver
+    themselves, on the kernel, where both are on the PATH; time is then the machine's own.
 
     >>> with Lab(seed=1) as lab:
     ...     print(lab.connect("client", "10.96.0.1", 443).summary())
@@ -101,13 +102,16 @@ class Lab:
 
     def __init__(self, dataplane: str = "auto", *, seed: int = 0, network: Network | None = None,
                  rules: str | None = None, cni_masquerade: bool = False,
-                 cluster: bool | Cluster | Callable[[], Cluster] = False, first_sync: float = 0.0) -> None:
+                 cluster: bool | Cluster | Callable[[], Cluster] = False, first_sync: float = 0.0,
+                 control_plane: str = "lab") -> None:
         if cluster and (network or rules):
             raise LabError("a lab with a cluster draws its network and its rules from it: leave network and rules out")
+        self._real = is_real(control_plane, bool(network or rules or cluster))
+        dataplane = "kernel" if self._real and dataplane == "auto" else dataplane
         self._seed, self._cni, self._first_sync = seed, cni_masquerade, first_sync
         self._build, self._plane, self._machines = builder(dataplane), None, None
         self._clusters = clusters(cluster, seed) if cluster else None
-        if not cluster:
+        if not cluster and not self._real:
             self._drawn = network or cluster_network()
             self._rules = {host.name: rules or node_rules(host.name, host.address, cni_masquerade)
                            for host in self._drawn.hosts if host.kind == "node"}
@@ -117,7 +121,11 @@ class Lab:
     def reset(self) -> None:
         """Build everything anew: cluster, wiring, rules, connections, time and chance as they were at the start."""
         old = self._plane
-        if self._clusters:
+        if self._real:
+            from k8slab.realplane import RealMachines  # it brings cryptography
+            self._machines = RealMachines(_bare(self._build, self._seed))
+            self._plane = self._machines.dataplane
+        elif self._clusters:
             bare = _bare(self._build, self._seed)
             self._machines = Machines(next(self._clusters), bare, self._first_sync, self._cni)
             self._plane = self._machines.dataplane
@@ -179,11 +187,8 @@ class Lab:
 
         Raises LabError where the lab has no cluster, ApiError where the cluster has no such Pod.
         """
-        from k8slab.application import Application     # with it come certificates, TLS and tornado
-        cluster = self.cluster
-        self._machines.serve_tls()
-        return Application(self.dataplane, pod, cluster.environment(pod, namespace),
-                           cluster.account_files(pod, namespace))
+        from k8slab.application import application     # with it come certificates, TLS and tornado
+        return application(self.cluster, self._machines, pod, namespace)
 
     def resolve(self, pod: str, name: str, kind: str = "A") -> Resolved:
         """Ask kube-dns for a full name, over UDP and by the rules: the records, and the Trace of the question.
@@ -269,6 +274,8 @@ class Lab:
 
     def close(self) -> None:
         """Let go of everything."""
+        if self._real and self._plane.holder.close.alive:
+            self._machines.cluster.close()
         self._plane.close()
 
     def __enter__(self) -> Lab:

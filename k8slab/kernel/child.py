@@ -10,13 +10,14 @@ import os
 import selectors
 import socket
 import struct
+import subprocess
 import time
 from itertools import groupby
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle
 
 from k8slab.kernel.isolation import isolate
-from k8slab.kernel.jobs import Job, Jobs, attend, start
+from k8slab.kernel.jobs import ENVIRONMENT, Job, Jobs, attend, start
 from k8slab.kernel.links import ready
 from k8slab.kernel.linux import this_network
 from k8slab.kernel.namespaces import ETH_P_ALL, SO_TIMESTAMPNS, Host
@@ -34,6 +35,7 @@ class Child(Talking):
         self.pipe, self.home = pipe, this_network()
         self.switches: dict[str, Host] = {}
         self.taps: dict[int, socket.socket] = {}
+        self.spawned: list[subprocess.Popen] = []
         self.processors = sorted(os.sched_getaffinity(0))
         self.jobs = Jobs(lambda name: self._host(name).net if name else self.home, self.home)
 
@@ -148,6 +150,37 @@ class Child(Talking):
         status, printed = attend(start(words, given, self._host(name).net, self.home), seconds, self.pipe, self.pump)
         self.settle()
         return status, printed, self._end()
+
+    def spawn(self, name: str, words: list[str], log: str) -> int:
+        """Start a program on a host that goes on; its number. What it prints is appended to a file."""
+        with open(log, "ab") as file, self.hosts[name].inside():
+            self.spawned.append(subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+                                                 env=ENVIRONMENT | {"HOME": os.path.dirname(log)}))
+        return len(self.spawned) - 1
+
+    def runs(self, number: int) -> bool:
+        """Whether a program that was spawned runs still."""
+        return self.spawned[number].poll() is None
+
+    def stop_spawned(self) -> None:
+        """End every program that was spawned."""
+        for process in self.spawned:
+            process.kill()
+            process.wait()
+        self.spawned = []
+
+    def dial(self, name: str, address: str, port: int) -> bool:
+        """Open a connection on a host and hand it over; whether somebody listens there."""
+        with self.hosts[name].inside():
+            talk = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        with talk:
+            talk.settimeout(REST)
+            try:
+                talk.connect((address, port))
+            except OSError:
+                return False
+            socket.send_fds(self.outlet, [b"dialled"], [talk.fileno()])
+            return True
 
     def take_outlet(self) -> None:
         """Get the socket by which connections that begin with TLS are handed over: it comes next through the pipe."""

@@ -18,7 +18,7 @@ from tests.kernel.users import PROJECT
 LIMIT = "echo {most} > /proc/sys/user/max_{kind}_namespaces && exec \"$@\""
 READ_ONLY = 'mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec "$@"'
 SECCOMP = [sys.executable, "-m", "tests.kernel.seccomp"]
-KEYS = ["dataplane", "able", "why", "remedy", "missing"]
+KEYS = ["dataplane", "able", "why", "remedy", "missing", "control_plane"]
 # What is refused → the words by which a program is run there, what doctor says, and its remedy.
 REFUSED = {
     "no user namespaces": (["unshare", "-r", "sh", "-c", LIMIT.format(kind="user", most=0), "sh"],

@@ -1,4 +1,4 @@
-"""Programs in a Pod ask the API server through 10.96.0.1: on the model, and on the kernel a client no one here wrote."""
+"""Programs in a Pod ask the API server through 10.96.0.1: on the model, and on the kernel a client of others."""
 
 from __future__ import annotations
 

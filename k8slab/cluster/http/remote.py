@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -40,12 +41,15 @@ class MachinesClock(Clock):
 class Remote:
     """What `kubectl` asks of a `Client`, asked of a server. `authority`: the CA's certificate as PEM text.
 
+    `dial`: makes the connection that is spoken over, where the server is not to be reached from here.
+
     Raises ApiError for what the server refuses, Refused where none answers.
     """
 
-    def __init__(self, server: str, authority: str, token: str) -> None:
+    def __init__(self, server: str, authority: str, token: str,
+                 dial: Callable[[], socket.socket] | None = None) -> None:
         self.clock = MachinesClock()
-        self._host, self._token = urlsplit(server).netloc, token
+        self._host, self._token, self._dial = urlsplit(server).netloc, token, dial
         self._context = ssl.create_default_context(cadata=authority)
         self._watched: http.client.HTTPResponse | None = None
 
@@ -80,6 +84,13 @@ class Remote:
         """Delete an object; `grace`: seconds that a Pod has to end."""
         return self._ask("DELETE", kind.path(namespace, name), {} if grace is None else {"gracePeriodSeconds": grace})
 
+    def ready(self) -> bool:
+        """Whether the server says that it is ready."""
+        try:
+            return self._begin("GET", "/readyz").read() == b"ok"
+        except (ApiError, Refused):
+            return False
+
     def answering(self) -> Remote:
         """The server that would answer."""
         return self
@@ -112,11 +123,13 @@ class Remote:
         with _as_refused(self._host):
             waits = None if "watch=true" in path else PATIENCE
             connection = http.client.HTTPSConnection(self._host, timeout=waits, context=self._context)
+            if self._dial:
+                connection.sock = self._context.wrap_socket(self._dial(), server_hostname=connection.host)
             headers = {"Authorization": f"Bearer {self._token}", "Content-Type": media, "User-Agent": "k8slab"}
             connection.request(method, path, None if body is None else json.dumps(body).encode(), headers)
             answer = connection.getresponse()
             if answer.status >= 400:
-                raise _error(json.loads(answer.read()))
+                raise _error(_status(answer.status, answer.read()))
             return answer
 
 
@@ -127,6 +140,15 @@ def _as_refused(host: str) -> Iterator[None]:
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise Refused(f"The connection to the server {host} was refused - did you specify the right host or port? "
                       f"({error})") from None
+
+
+def _status(code: int, body: bytes) -> Mapping:
+    """The Status in an answer; one of our own where there is none, as /readyz gives none."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        found = None
+    return found if isinstance(found, Mapping) else {"code": code, "message": body.decode("utf-8", "replace").strip()}
 
 
 def _error(status: Mapping) -> ApiError:
