@@ -6,7 +6,7 @@ import http.client
 import json
 import ssl
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -45,6 +45,8 @@ class Answer:
 class Application:
     """A program in a Pod. `environment`: its variables; `files`: those of its service account, by path.
 
+    `after`: called when a program has ended, for what follows from what it changed.
+
     >>> from k8slab.lab import Lab
     >>> with Lab("model", cluster=True) as lab:
     ...     answer = lab.application("client").get("/api/v1/namespaces/default/services/kubernetes")
@@ -53,8 +55,8 @@ class Application:
     """
 
     def __init__(self, dataplane: Model | Kernel, pod: str, environment: Mapping[str, str],
-                 files: Mapping[str, str]) -> None:
-        self._dataplane, self.pod = dataplane, pod
+                 files: Mapping[str, str], after: Callable[[], None] = lambda: None) -> None:
+        self._dataplane, self.pod, self._after = dataplane, pod, after
         self.environment, self.files = dict(environment), dict(files)
 
     def get(self, path: str) -> Answer:
@@ -110,7 +112,10 @@ class Application:
         if isinstance(self._dataplane, Model):
             raise NotAnswered("the model runs no real program: Lab('kernel', cluster=True) does")
         words = [sys.executable if words[0] == "python" else words[0], *words[1:]]
-        return self._dataplane.program(self.pod, words, self._account(), self.environment, given, mount)
+        try:
+            return self._dataplane.program(self.pod, words, self._account(), self.environment, given, mount)
+        finally:
+            self._after()
 
     def _account(self) -> dict[str, str]:
         return {path.rpartition("/")[2]: text for path, text in self.files.items()}
@@ -120,8 +125,11 @@ def application(cluster: Cluster, machines: Machines, pod: str, namespace: str) 
     """A program in a Pod of a lab. Raises ApiError where the cluster has no such Pod."""
     machines.serve_tls()
     machines.follow()
+    def after() -> None:
+        cluster.advance(0)
+        machines.follow()
     return Application(machines.dataplane, pod, cluster.environment(pod, namespace),
-                       cluster.account_files(pod, namespace))
+                       cluster.account_files(pod, namespace), after)
 
 
 def _said(error: Exception) -> str:

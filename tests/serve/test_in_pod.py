@@ -15,6 +15,7 @@ from k8slab.cluster.clock import EPOCH
 from k8slab.cluster.http.background import THREAD
 from k8slab.cluster.kubelet import FOLDER
 from k8slab.lab import Lab
+from tests.serve.program import kubectl_program
 
 SCRIPT = Path(__file__).with_name("in_pod.py")
 PATH = "/api/v1/namespaces/default/services/kubernetes"
@@ -152,3 +153,16 @@ def test_the_thread_ends_with_the_lab() -> None:
     for one in threads()[before:]:
         one.join(10)
     assert len(threads()) == before
+
+
+@pytest.mark.kernel
+@pytest.mark.kubectl
+def test_a_real_kubectl_in_a_pod_finds_the_api_server_by_what_kubelet_gave_it() -> None:
+    with Lab("kernel", cluster=True) as lab:
+        app = lab.application("client")
+        printed, trace = app.run([kubectl_program(), "get", "svc", "-o", "name", "--cache-dir=/var/run/cache"])
+        assert printed == "service/kubernetes\n"
+        assert trace.chains[:3] == CHAINS and trace.sent.destination == "10.96.0.1:443"
+        app.run([kubectl_program(), "create", "service", "clusterip", "web", "--tcp=80", "--clusterip=10.96.0.7"])
+        lab.advance(2)
+        assert "10.96.0.7" in lab.run("worker1", "iptables-save")
