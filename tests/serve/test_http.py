@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from k8slab.cluster.kinds import KINDS, POD, SERVICE
+from k8slab.cluster.http import watching
+from k8slab.cluster.kinds import CONFIG_MAP, KINDS, POD, SERVICE
 from k8slab.cluster.node import new_pod
 from tests.serve.served import Served
 
@@ -180,6 +181,25 @@ def test_a_client_that_is_gone_leaves_no_watch(served: Served) -> None:
             break
         make(served, f"a{served.cluster.store.revision}")
     assert len(served.cluster.store._watches) == before
+
+
+def test_a_client_that_does_not_read_is_left_behind(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "BEHIND", 20)
+    before = len(served.cluster.store._watches)
+    watch = Watching(served, "resourceVersion=1", "/api/v1/configmaps")
+    assert watch.next()[0] == "ADDED"
+    large = {"kind": "ConfigMap", "metadata": {"name": "large"}, "data": {"a": "x" * 500_000}}
+    with served.lock:
+        client = served.cluster.client("test")
+        client.create(large, CONFIG_MAP, "default")
+        for number in range(40):
+            client.update({**large, "data": {"a": "x" * 500_000, "n": str(number)}}, CONFIG_MAP, "default")
+    with pytest.raises((http.client.HTTPException, OSError)):
+        while watch.next() != ("", ""):
+            pass
+        raise http.client.IncompleteRead(b"")
+    assert len(served.cluster.store._watches) == before and served.ask("GET", SERVICES)[0] == 200
+    watch.close()
 
 
 def test_a_table_has_the_kinds_columns_and_the_objects_metadata(served: Served) -> None:

@@ -25,7 +25,6 @@ from k8slab.cluster.http.messages import Request, Response, Stream
 from k8slab.cluster.http.watching import BOOKMARK, Watch
 
 LARGEST = 3 << 20         # bytes of a body (apiserver, MaxRequestBodyBytes)
-BEHIND = 10_000           # events that may wait for a client that does not read; then its watch is ended
 BROKEN = (StreamClosedError, ConnectionError, OSError)
 
 
@@ -100,7 +99,12 @@ class Listener:
     async def _stream(self, connection: object, stream: Stream) -> None:
         """Write a watch's events as they come, until its time is over or its client is gone."""
         watch, came, loop = stream.watch, asyncio.Event(), asyncio.get_running_loop()
-        watch.on_event = lambda: loop.call_soon_threadsafe(came.set)
+
+        def heard() -> None:
+            came.set()
+            if watch.over and connection.stream.writing():         # its client does not read
+                connection.stream.close()
+        watch.on_event = lambda: loop.call_soon_threadsafe(heard)
         connection.set_close_callback(lambda: (self._forget(watch), came.set()))
         end, bookmark = loop.time() + watch.seconds, loop.time() + BOOKMARK
         try:
@@ -112,7 +116,7 @@ class Listener:
                 for one in lines:
                     await connection.write(one)
                 left = end - loop.time()
-                if watch.over or left <= 0 or watch.waiting > BEHIND:
+                if watch.over or left <= 0:
                     break
                 if watch.asked.bookmarks and loop.time() >= bookmark:
                     bookmark += BOOKMARK

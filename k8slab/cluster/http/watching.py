@@ -18,6 +18,7 @@ from k8slab.cluster.store import Change, Compacted
 
 LONGEST = 1800.0          # seconds of a watch for which nobody gave a time (--min-request-timeout)
 BOOKMARK = 10.0           # seconds between two bookmarks
+BEHIND = 10_000           # events that may wait for a client that does not read
 INITIAL_END = "k8s.io/initial-events-end"
 
 
@@ -38,7 +39,10 @@ class Asked:
 
 
 class Watch:
-    """An open watch. Events wait in it until `take` takes them; `on_event` is called when there are some."""
+    """An open watch. Events wait in it until `take` takes them; `on_event` is called when there are some.
+
+    `over`: nothing will come any more. One that is too far behind is ended: its client can ask again.
+    """
 
     def __init__(self, registry: Registry, asked: Asked) -> None:
         self.asked, self.seconds = asked, asked.seconds
@@ -57,6 +61,7 @@ class Watch:
             self._end, self.over = lambda: None, True
             self._waiting.append({"type": "ERROR", "object": expired(asked.since, error.oldest).status()})
             return
+        self._end = lambda: None
         self._begin_with(asked, before)
         self._end = self._store.watch(prefix, self._hear)
 
@@ -79,6 +84,9 @@ class Watch:
             self._waiting.append({"type": "MODIFIED" if was else "ADDED", "object": event.obj})
         elif was:
             self._waiting.append({"type": "DELETED", "object": event.obj})
+        if len(self._waiting) > BEHIND:
+            self._waiting.clear()
+            self.close()
         if now or was:
             self.on_event()
 
@@ -89,11 +97,6 @@ class Watch:
         kind = self.asked.kind
         self._waiting.append({"type": "BOOKMARK", "object": {"kind": kind.kind, "apiVersion": kind.api_version,
                                                              "metadata": metadata}})
-
-    @property
-    def waiting(self) -> int:
-        """How many events have not been taken yet."""
-        return len(self._waiting)
 
     def take(self) -> list[dict]:
         """The events that have come since the last time, each with its `type` and its `object`."""
