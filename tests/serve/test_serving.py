@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.serve.program import kubectl_program
+
 WORDS = [sys.executable, "-m", "k8slab"]
 
 
@@ -116,7 +118,7 @@ def test_time_goes_on_and_controllers_work(serving: Process, tmp_path: Path) -> 
     environment = serving.environment | {"KUBECONFIG": str(serving.config), "HOME": str(tmp_path)}
 
     def kubectl(*words: str) -> str:
-        return subprocess.run(["kubectl", *words], env=environment, text=True, capture_output=True, timeout=60,
+        return subprocess.run([kubectl_program(), *words], env=environment, text=True, capture_output=True, timeout=60,
                               check=True).stdout
     kubectl("run", "web", "--image=nginx", "--port=80")
     kubectl("expose", "pod", "web", "--port=80")

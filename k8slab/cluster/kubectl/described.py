@@ -149,9 +149,7 @@ def node(obj: Mapping, client: Client) -> Rows:
         yield ["Conditions:"]
         yield ["  Type", "Status", "LastHeartbeatTime", "LastTransitionTime", "Reason", "Message"]
         yield ["  ----", "------", "-----------------", "------------------", "------", "-------"]
-        yield from ([f"  {one.get('type', '')}", one.get("status", ""), moment(one.get("lastHeartbeatTime")),
-                     moment(one.get("lastTransitionTime")), one.get("reason", ""), one.get("message", "")]
-                    for one in status["conditions"])
+        yield from map(_condition, status["conditions"])
     yield ["Addresses:"]
     yield from ([f"  {one.get('type', '')}:", one.get("address", "")] for one in status.get("addresses") or [])
     for title in ("capacity", "allocatable"):
@@ -169,6 +167,12 @@ def node(obj: Mapping, client: Client) -> Rows:
     yield ["  Namespace", "Name", "Age"]
     yield ["  ---------", "----", "---"]
     yield from ([f"  {namespace_of(one)}", name_of(one), age_of(one, client.clock)] for one in pods)
+
+
+def _condition(one: Mapping) -> list[str]:
+    """One of a Node's conditions, as cells."""
+    return [f"  {one.get('type', '')}", one.get("status", ""), moment(one.get("lastHeartbeatTime")),
+            moment(one.get("lastTransitionTime")), one.get("reason", ""), one.get("message", "")]
 
 
 SYSTEM = (("Machine ID", "machineID"), ("System UUID", "systemUUID"), ("Boot ID", "bootID"),
