@@ -76,10 +76,12 @@ async def _serve(port: int, wanted: Path | None, leave: ExitStack) -> int:
     listener.listen(door)
     print(f"The lab's control plane is at {server}; Ctrl-C ends it. In another terminal:\n"
           f"export KUBECONFIG={shlex.quote(str(file))}", flush=True)
-    ticking = loop.create_task(_tick(cluster))
-    await stopped.wait()
-    ticking.cancel()
+    ticking, waiting = loop.create_task(_tick(cluster)), loop.create_task(stopped.wait())
+    await asyncio.wait({ticking, waiting}, return_when=asyncio.FIRST_COMPLETED)
     await listener.close()
+    if ticking.done():
+        ticking.result()               # the clock must not stand still unnoticed
+    ticking.cancel()
     return 0
 
 

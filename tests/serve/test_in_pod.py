@@ -16,6 +16,7 @@ from k8slab.cluster.http.background import THREAD
 from k8slab.cluster.kubelet import FOLDER
 from k8slab.lab import Lab
 from tests.serve.program import kubectl_program
+from tests.serve.served import listening
 
 SCRIPT = Path(__file__).with_name("in_pod.py")
 PATH = "/api/v1/namespaces/default/services/kubernetes"
@@ -141,6 +142,14 @@ def test_the_accounts_files_are_that_pods_alone() -> None:
         assert app.run(look)[0] == "['ca.crt', 'namespace', 'token'] ['secrets']\n"
         assert not Path(FOLDER).exists()
         assert "secrets" not in lab.run("client", "ls /var/run/")
+
+
+@pytest.mark.kernel
+def test_outside_the_lab_nothing_is_listened_on() -> None:
+    before = listening()
+    with Lab("kernel", cluster=True) as lab:
+        assert lab.application("client").get(PATH).status == 200
+        assert listening() == before
 
 
 @pytest.mark.kernel

@@ -117,7 +117,7 @@ def test_diff_tells_what_apply_would_change(served: Served) -> None:
 
 
 def test_get_w_prints_what_happens(served: Served) -> None:
-    watching = served.start("get", "svc", "-w", "--output-watch-events")
+    watching = served.start("get", "svc", "-w", "--output-watch-events", "--request-timeout=40s")
     try:
         assert watching.stdout.readline().split()[:2] == ["EVENT", "NAME"]
         assert watching.stdout.readline().split()[:2] == ["ADDED", "kubernetes"]

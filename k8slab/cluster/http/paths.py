@@ -14,7 +14,7 @@ UNSTORED = {"Binding": ("create",), "ComponentStatus": ("get", "list")}
 LOOKED_AT = ("get", "list", "watch")
 OF_STATUS = ("get", "patch", "update")
 # HTTP's method → the verb for one object, and for all of a kind.
-VERBS = {"GET": ("get", "list"), "HEAD": ("get", "list"), "POST": ("", "create"), "PUT": ("update", ""),
+VERBS = {"GET": ("get", "list"), "POST": ("", "create"), "PUT": ("update", ""),
          "PATCH": ("patch", ""), "DELETE": ("delete", "deletecollection")}
 
 
