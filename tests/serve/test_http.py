@@ -11,7 +11,7 @@ import pytest
 
 from k8slab.cluster.kinds import KINDS, POD, SERVICE
 from k8slab.cluster.node import new_pod
-from tests.serve.served import Served
+from tests.serve.served import Served, listening
 
 SERVICES = "/api/v1/namespaces/default/services"
 PODS = "/api/v1/namespaces/default/pods"
