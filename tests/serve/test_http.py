@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from k8slab.cluster.http import protobuf
 from k8slab.cluster.kinds import KINDS, POD, SERVICE
 from k8slab.cluster.node import new_pod
 from tests.serve.served import Served, listening
@@ -153,6 +154,28 @@ def test_field_validation(served: Served, how: str, status: int, warned: bool) -
         answer.read()
     if status == 201:
         assert "prts" not in served.ask("GET", f"{SERVICES}/a")[1]["spec"]
+
+
+def fields(data: bytes, number: int) -> list[bytes]:
+    """The values of a field of a protobuf message."""
+    return [value for found, value in protobuf._fields(data) if found == number]
+
+
+def test_older_clients_read_the_same_as_protobuf(served: Served) -> None:
+    wanted = served.ask("GET", "/openapi/v2")[1]
+    form = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+    data = served.ask("GET", "/openapi/v2", Accept=form)[1]
+    paths = {fields(one, 1)[0].decode() for one in fields(fields(data, 8)[0], 2)}
+    assert paths == set(wanted["paths"])
+    definitions = {fields(one, 1)[0].decode(): fields(one, 2)[0] for one in fields(fields(data, 9)[0], 1)}
+    assert set(definitions) == set(wanted["definitions"])
+    for name, schema in definitions.items():
+        told = {fields(one, 1)[0].decode(): fields(one, 2)[0] for one in (
+            fields(fields(schema, 25)[0], 1) if fields(schema, 25) else [])}
+        properties = wanted["definitions"][name].get("properties", {})
+        assert set(told) == set(properties)
+        assert {one: [text.decode() for text in fields(value, 1)] for one, value in told.items()} == {
+            one: [value["$ref"]] if "$ref" in value else [] for one, value in properties.items()}
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [

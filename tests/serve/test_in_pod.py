@@ -98,11 +98,16 @@ def test_a_lab_without_a_cluster_has_none_to_ask() -> None:
 def test_tls_travels_in_the_models_segments() -> None:
     """What is on the wire is no plain text, and no segment is larger than a link carries."""
     with Lab("model", cluster=True) as lab, lab.capture("client", "eth0") as frames:
-        answer = lab.application("client").get(f"/api/v1/services?labelSelector={','.join(['app'] * 900)}")
-        assert (answer.status, answer.obj["items"]) == (200, [])
-    payloads = [bytes(frame["TCP"].payload) for frame in frames if "TCP" in frame and frame["TCP"].payload]
+        answer = lab.application("client").get(f"/openapi/v3/api/v1?long={'x' * 3000}")
+        assert (answer.status, answer.obj["openapi"]) == (200, "3.0.0")
+    segments = [frame["TCP"] for frame in frames if "TCP" in frame and frame["TCP"].payload]
+    payloads = [bytes(one.payload) for one in segments]
+    for port in (443, segments[0].sport):               # each byte has its place, in both directions
+        own = [one for one in segments if one.sport == port]
+        ends = [one.seq + len(bytes(one.payload)) for one in own]
+        assert [one.seq for one in own][1:] == ends[:-1]
     assert payloads[0][:2] == b"\x16\x03" and max(map(len, payloads)) == 1460 < sum(map(len, payloads))
-    assert not [one for one in payloads if b"GET " in one or b"kubernetes-admin" in one or b"ServiceList" in one]
+    assert not [one for one in payloads if b"GET " in one or b"kubernetes-admin" in one or b"openapi" in one]
 
 
 def test_each_of_several_api_servers_answers_with_its_own_certificate() -> None:
