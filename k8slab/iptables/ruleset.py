@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from k8slab.iptables.index import Branch, Leaf, index
 from k8slab.iptables.names import TABLES
 from k8slab.iptables.rule import Counters, Rule
 
@@ -45,6 +46,7 @@ class Table:
     chains: tuple[Chain, ...] = ()
     comments: tuple[str, ...] = ()
     _named: dict[str, Chain] = field(init=False, compare=False, repr=False)
+    _indexes: dict[str, Branch | Leaf] = field(init=False, compare=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_named", {chain.name: chain for chain in self.chains})
@@ -58,6 +60,12 @@ class Table:
     def get(self, name: str) -> Chain | None:
         """The chain of this name, None where there is none."""
         return self._named.get(name)
+
+    def index(self, name: str) -> Branch | Leaf:
+        """Which rules of a chain a packet can hit (`index.py`); worked out when first asked for, and kept."""
+        if name not in self._indexes:
+            self._indexes[name] = index(self._named[name].rules)
+        return self._indexes[name]
 
     @property
     def builtin(self) -> tuple[str, ...]:
@@ -98,12 +106,13 @@ def _normal(chain: Chain) -> Chain:
 @dataclass(frozen=True, slots=True)
 class Ruleset:
     """The rules of one node. `tail`: the lines after the last COMMIT, the last one empty where the text ended
-    with a line end.
+    with a line end. `memo`: what others have worked out about these rules, and would else have to again.
 
     """
 
     tables: tuple[Table, ...] = ()
     tail: tuple[str, ...] = ("",)
+    memo: dict[str, object] = field(init=False, compare=False, repr=False, default_factory=dict)
     _named: dict[str, Table] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:

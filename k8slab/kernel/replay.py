@@ -25,7 +25,7 @@ from k8slab.stack.rewrite import MANIP, fields, translate, translate_error
 from k8slab.stack.routing import Routes
 from k8slab.stack.skb import Skb
 from k8slab.stack.stack import Ended
-from k8slab.stack.walk import ACCEPT, Walk
+from k8slab.stack.walk import ACCEPT, PlainWalk
 
 DRAWS = 1 << 31
 UNSEEN = "{host} was not seen to ask table {table} at {hook}: it dropped the packet before, and no report says why"
@@ -57,8 +57,8 @@ class Replay:
             return self._dropped(skb, hook, UNSEEN.format(host=self.host, table=party, hook=hook))
         self._see(skb, hits[0])
         left = deque(hit for hit in hits if hit.position)        # the others say that a chain is at its end
-        ended = Walk(self.tables[party], hook, skb, note=self.note, nat=self._nat_target, count=lambda *_: None,
-                     context=self._context(hook), answer=lambda *asked: self._answer(left, *asked)).run()
+        ended = PlainWalk(self.tables[party], hook, skb, note=self.note, nat=self._nat_target, count=lambda *_: None,
+                          context=self._context(hook), answer=lambda *asked: self._answer(left, *asked)).run()
         skb.mark = hits[-1].mark
         return ended
 

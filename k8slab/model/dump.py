@@ -28,7 +28,8 @@ NODE = "node"
 class Question:
     """A packet and what is known of the node. `local`: its addresses. `iif`, `oif`: None when not known.
 
-    `from_node`: a program on the node sends the packet, so that it starts at OUTPUT.
+    `from_node`: a program on the node sends the packet, so that it starts at OUTPUT. `plain`: every rule is tried, one
+    by one, where else those are left out that the packet cannot hit; what comes of it is the same.
     """
 
     rules: Ruleset
@@ -37,11 +38,12 @@ class Question:
     iif: str | None = None
     oif: str | None = None
     from_node: bool = False
+    plain: bool = False
 
     def trace(self, chance: Chance) -> Trace:
         """The packet's way through the node, with chance falling as `chance` says."""
         routes, clock = OpenRoutes(self.local, self.oif), lambda: 0.0
-        stack = Stack(NODE, routes, Netfilter(self.rules, routes, chance, clock), clock)
+        stack = Stack(NODE, routes, Netfilter(self.rules, routes, chance, clock, plain=self.plain), clock)
         leg = stack.journal.next_leg()
         if self.from_node:
             stack.note("SEND", Skb(self.packet, leg), "a program on the node sends it")

@@ -21,7 +21,7 @@ from k8slab.model.conntrack import Conntrack
 from k8slab.stack.routing import Routes
 from k8slab.stack.skb import Skb
 from k8slab.stack.context import context_of, range_of, tracks
-from k8slab.stack.walk import ACCEPT, Ended, Walk
+from k8slab.stack.walk import ACCEPT, Ended, PlainWalk, Walk
 from k8slab.packet import Packet
 from k8slab.stack import says
 from k8slab.stack.rewrite import MANIP, translate, translate_error
@@ -33,11 +33,14 @@ HEADERS = {"tcp": 40, "udp": 28, "icmp": 28, "sctp": 32}
 class Netfilter:
     """The rules of one host, what they remember, and its table of connections.
 
-    `clock` returns seconds; `routes` tells which addresses are local.
+    `clock` returns seconds; `routes` tells which addresses are local. `plain`: try every rule, one by one; what comes
+    of it is the same.
     """
 
-    def __init__(self, rules: Ruleset | None, routes: Routes, chance: Chance, clock: Callable[[], float]) -> None:
+    def __init__(self, rules: Ruleset | None, routes: Routes, chance: Chance, clock: Callable[[], float], *,
+                 plain: bool = False) -> None:
         self.routes, self.chance, self.clock = routes, chance, clock
+        self.walk = PlainWalk if plain else Walk
         self.note: Callable[..., None] = lambda *_, **__: None       # the stack puts its own in place
         self.conntrack = Conntrack()
         self.memory: dict = {}
@@ -62,8 +65,8 @@ class Netfilter:
         if not chain.rules and chain.policy == "ACCEPT":
             self._count(Place(table, hook, 0), skb)
             return ACCEPT       # nothing to read, nothing to say
-        return Walk(self.tables[table], hook, skb, note=self.note, nat=self._nat_target, count=self._count,
-                    context=lambda skb: self._context(skb, hook)).run()
+        return self.walk(self.tables[table], hook, skb, note=self.note, nat=self._nat_target, count=self._count,
+                         context=lambda skb: self._context(skb, hook)).run()
 
     def _look_up(self, party: str, hook: str, skb: Skb) -> Ended:
         if not self.tracks or skb.connection or skb.state:

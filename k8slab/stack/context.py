@@ -36,7 +36,10 @@ def context_of(skb: Skb, hook: str, routes: Routes, *, draw: Callable[[int], int
 
 def tracks(rules: Ruleset) -> bool:
     """Whether a kernel that is given these rules begins to track connections; a nat table alone does not make it."""
-    return any(_tracks(rule) for table in rules.tables for chain in table.chains for rule in chain.rules)
+    if "tracks" not in rules.memo:
+        rules.memo["tracks"] = any(_tracks(rule) for table in rules.tables for chain in table.chains
+                                   for rule in chain.rules)
+    return rules.memo["tracks"]
 
 
 def _tracks(rule: Rule) -> bool:
