@@ -40,7 +40,7 @@ def number(address: str) -> int:
 
 def dotted(value: int) -> str:
     """The integer in host order as a dotted quad: `dotted(0x0a000001) == "10.0.0.1"`."""
-    return str(ipaddress.IPv4Address(value))
+    return f"{value >> 24}.{value >> 16 & 255}.{value >> 8 & 255}.{value & 255}"
 
 
 @dataclass(frozen=True, slots=True)

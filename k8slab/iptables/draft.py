@@ -7,32 +7,17 @@ checked at the end of each table, where the kernel checks it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from k8slab.iptables.draftchain import LEADS_ON, DraftChain
 from k8slab.iptables.errors import RulesError
-from k8slab.iptables.names import CHAIN_NAME_LIMIT, TABLES
+from k8slab.iptables.names import CHAIN_NAME_LIMIT, HOOKS, TABLES
 from k8slab.iptables.rule import Counters, Rule
-from k8slab.iptables.ruleset import Chain, Ruleset, Table
+from k8slab.iptables.ruleset import Ruleset, Table
+from k8slab.iptables.targets import Target
 
 NO_CHAIN = "the chains of a table are made with :NAME lines or iptables -N"
-LEADS_ON = ("jump", "goto")
-
-
-class DraftChain:
-    """A chain that can be changed."""
-
-    __slots__ = ("name", "policy", "counters", "rules", "declared")
-
-    def __init__(self, name: str, policy: str | None = None, counters: Counters | None = (0, 0),
-                 rules: tuple[Rule, ...] = (), declared: bool = True) -> None:
-        self.name, self.policy, self.counters, self.declared = name, policy, counters, declared
-        self.rules = list(rules)
-
-    def freeze(self) -> Chain:
-        """The chain as a value."""
-        return Chain(self.name, self.policy, self.counters, tuple(self.rules), self.declared)
-
 
 class DraftTable:
     """A table that can be changed: its chains by name, in order."""
@@ -40,8 +25,7 @@ class DraftTable:
     def __init__(self, table: Table) -> None:
         self.name, self.comments = table.name, table.comments
         self.builtin = TABLES[table.name]
-        self.chains = {chain.name: DraftChain(chain.name, chain.policy, chain.counters, chain.rules,
-                                              chain.declared)
+        self.chains = {chain.name: DraftChain(chain.name, chain.policy, chain.counters, chain.rules, chain.declared)
                        for chain in table.chains}
         for name in self.builtin:
             self.chains.setdefault(name, DraftChain(name, "ACCEPT", declared=False))
@@ -52,11 +36,19 @@ class DraftTable:
             raise RulesError(f"is not a chain of the table {self.name}", NO_CHAIN, name)
         return self.chains[name]
 
+    def read(self) -> None:
+        """Make rules of all lines that were kept."""
+        for chain in self.chains.values():
+            _ = chain.rules
+
     def check(self, rules: list[Rule]) -> None:
-        """Raise RulesError unless the target of new rules exists and may stand in this table."""
-        target = rules[0].target
-        if target is None:
-            return
+        """Raise RulesError unless new rules may stand in their chain, and their target exists and in this table."""
+        self._interfaces(rules[0])
+        if rules[0].target is not None:
+            self.check_target(rules[0].target)
+
+    def check_target(self, target: Target) -> None:
+        """Raise RulesError unless a target exists and may stand in this table."""
         if target.kind not in LEADS_ON:
             return target.check_tables(self.name)
         if target.name in self.builtin:
@@ -68,14 +60,12 @@ class DraftTable:
     def append(self, rules: list[Rule]) -> None:
         """-A: put rules at the end of their chain."""
         chain = self.chain(rules[0].chain)
-        self._interfaces(rules[0])
         self.check(rules)
-        chain.rules += rules
+        chain.add(rules)
 
     def insert(self, rules: list[Rule], position: int) -> None:
         """-I: put rules before the one at a position, from 1."""
         chain = self.chain(rules[0].chain)
-        self._interfaces(rules[0])
         self.check(rules)
         if position > len(chain.rules) + 1:
             raise RulesError("is beyond the end of the chain", f"{chain.name} has {len(chain.rules)} rules",
@@ -85,7 +75,6 @@ class DraftTable:
     def replace(self, rules: list[Rule], position: int) -> None:
         """-R: put a rule in the place of the one at a position."""
         self._at(rules[0].chain, position)
-        self._interfaces(rules[0])
         self.check(rules)
         if len(rules) > 1:
             raise RulesError("stands for several rules", "-R replaces one rule by one", rules[0].chain)
@@ -180,10 +169,39 @@ class DraftTable:
         work.
 
         """
+        if self._sound():
+            return
         notable = {name: [rule for rule in chain.rules if _notable(rule)]
                    for name, chain in self.chains.items()}
         for hook in self.builtin:
             self._walk(hook, notable)
+
+    def _sound(self) -> bool:
+        """Whether `_walk` would find nothing wrong from any hook: in one pass, where it makes one for each."""
+        works: dict[str, int] = {}         # chain → the hooks at which all that it leads to works, as bits
+        for hook in self.builtin:
+            if not self._follow(hook, works) or not works[hook] >> HOOKS.index(hook) & 1:
+                return False
+        return True
+
+    def _follow(self, hook: str, works: dict[str, int]) -> bool:
+        """Note what `works` of each chain that can be reached from a hook; False for a loop of chains."""
+        path, stack = {hook}, [(hook, iter(self.chains[hook].outlook[1]))]
+        while stack:
+            name, left = stack[-1]
+            after = next((lead for lead in left if lead not in works), None)
+            if after is None:
+                works[name], leads = self.chains[name].outlook
+                for lead in leads:
+                    works[name] &= works[lead]
+                path.discard(name)
+                stack.pop()
+            elif after in path:
+                return False
+            else:
+                path.add(after)
+                stack.append((after, iter(self.chains[after].outlook[1])))
+        return True
 
     def _walk(self, hook: str, notable: dict[str, list[Rule]]) -> None:
         """Visit what can be reached from a hook, depth first; `path` is how we came here."""
@@ -208,15 +226,14 @@ class DraftTable:
                 path[rule.target.name] = None
                 stack.append((rule.target.name, iter(notable[rule.target.name])))
 
-    def freeze(self) -> Table:
-        """The table as a value. Raises RulesError as `validate` does."""
-        self.validate()
-        return Table(self.name, tuple(chain.freeze() for chain in self.chains.values()), self.comments)
+    def freeze(self, whole: Callable[[], object] | None = None) -> Table:
+        """The table as a value."""
+        return Table(self.name, tuple(chain.freeze() for chain in self.chains.values()), self.comments, whole)
 
 
 def check_chain_name(name: str) -> None:
     """Raise RulesError when a name cannot be a chain's, in the real program's terms."""
-    if not name or name[0] in "-!" or any(c in " \t\n" for c in name):
+    if not name or name[0] in "-!" or " " in name or "\t" in name or "\n" in name:
         raise RulesError("is not a chain's name", "a name begins with neither - nor !, and has no blanks",
                          name)
     if len(name.encode()) >= CHAIN_NAME_LIMIT:
@@ -258,9 +275,14 @@ class Draft:
         known = None if empty else self.changed.get(name) or self.ruleset.get(name)
         return DraftTable(known or Table(name))
 
-    def close(self, table: DraftTable) -> None:
-        """Take the changed table over. Raises RulesError as `DraftTable.validate` does."""
-        self.changed[table.name] = table.freeze()
+    def close(self, table: DraftTable, whole: Callable[[], object] | None = None) -> None:
+        """Take the changed table over. Raises RulesError as `DraftTable.validate` does, but not for one that is left
+        to be read in `whole` later.
+
+        """
+        if whole is None:
+            table.validate()
+        self.changed[table.name] = table.freeze(whole)
 
     def tables(self) -> Iterator[Table]:
         """All tables: those that were there in their order, then the new ones."""

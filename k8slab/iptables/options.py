@@ -106,15 +106,16 @@ class Spec:
     tables: tuple[str, ...] = ()
     hooks: tuple[str, ...] = ()
     names: dict[str, Option] = field(init=False, default_factory=dict, repr=False)
-    simple: bool = field(init=False, default=False, repr=False)
+    alone: frozenset[str] = field(init=False, default=frozenset(), repr=False)
 
     def __post_init__(self) -> None:
         for option in self.options:
             for name in (option.name, *option.aliases):
                 self.names[name] = option
-        # Of one option there is nothing to put in order and nothing that it could go ill with.
-        object.__setattr__(self, "simple", not (self.requires or self.defaults or self.settle) and
-                           (not self.needs or {option.name for option in self.options} <= set(self.needs)))
+        # Where one of these options is all that is given, there is nothing to add, to put in order or to refuse.
+        if not (self.requires or self.defaults or self.settle):
+            names = self.needs or (option.name for option in self.options)
+            object.__setattr__(self, "alone", frozenset(names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +181,10 @@ def settled(spec: Spec, given: Settings) -> tuple[Given, ...]:
     Raises RulesError where something is missing or goes ill with something else.
 
     """
-    if len(given) == 1 and spec.simple:
-        return tuple(one for one in given.values() if one.counts)
+    if len(given) == 1:
+        (name, one), = given.items()
+        if name in spec.alone:
+            return (one,) if one.counts else ()
     for group in spec.excludes:
         if len(both := [name for name in group if name in given]) > 1:
             raise RulesError(f"cannot be used together with {both[0]}", f"give {spec.name} one of the two",

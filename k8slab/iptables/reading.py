@@ -234,12 +234,18 @@ def read_rules(chain: str, words: Sequence[str], start: int, text: str, line: in
     return [replace(rule, text=rule.normal, own_counters=False) for rule in rules]
 
 
-def _bases(reader: Reader) -> list[Extension]:
+def own_tests(reader: Reader) -> Extension:
+    """The rule's own tests, complete. Raises RulesError for one that no packet can pass."""
     base = reader.base.whole()
     for one in base.given:
         if one.negated and one.value == one.option.omit and one.option.kind is not INTERFACE:
             raise RulesError("can never match", "every packet has one; leave out the test, or the !",
                              one.option.name)
+    return base
+
+
+def _bases(reader: Reader) -> list[Extension]:
+    base = own_tests(reader)
     if not reader.lists:
         return [base]
     names = sorted(reader.lists, reverse=True)           # every source with each destination
@@ -265,8 +271,6 @@ def check_protocols(rule: Rule) -> None:
                              f"-m {match.name}")
     if rule.target:
         rule.target.check_protocol(protocol, negated)
-
-
 
 
 def read_rule(text: str) -> Rule:

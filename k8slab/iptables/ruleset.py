@@ -6,8 +6,9 @@ values are frozen: a change makes a new `Ruleset` (see `restore`, and `command.r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from k8slab.iptables.index import Branch, Leaf, index
 from k8slab.iptables.names import TABLES
@@ -27,6 +28,35 @@ class Chain:
     counters: Counters | None = (0, 0)
     rules: tuple[Rule, ...] = ()
     declared: bool = True
+    _lines: tuple[Any, ...] = field(init=False, compare=False, repr=False, default=())
+
+    @classmethod
+    def unread(cls, name: str, policy: str | None, counters: Counters | None, declared: bool, reader: Any,
+               lines: tuple) -> Chain:
+        """A chain whose rules are lines until they are asked for; `reader.read(lines)` then makes rules of them."""
+        chain = cls(name, policy, counters, (), declared)
+        object.__setattr__(chain, "_lines", (reader, lines))
+        object.__delattr__(chain, "rules")
+        return chain
+
+    def __getattr__(self, name: str) -> Any:
+        """Python asks here for what is not set: the rules of a chain that was not read yet."""
+        if name != "rules" or not self._lines:
+            raise AttributeError(f"a chain has no {name}")
+        reader, lines = self._lines
+        object.__setattr__(self, "rules", tuple(reader.read(lines)))
+        object.__setattr__(self, "_lines", ())
+        return self.rules
+
+    def mentioning(self, words: Collection[str]) -> Iterator[Rule]:
+        """The rules in whose text one of some words stands. Of a chain that was not read yet these alone are read, one
+        after the other, and wrong ones are left out.
+
+        """
+        for line in self._lines[1] if self._lines else self.rules:
+            text = line.text if isinstance(line, Rule) else line[0]
+            if any(word in text for word in words):
+                yield from [line] if isinstance(line, Rule) else self._lines[0].right(line)
 
     def __str__(self) -> str:
         counters = f" [{self.counters[0]}:{self.counters[1]}]" if self.counters else ""
@@ -37,6 +67,8 @@ class Chain:
 class Table:
     """A table: its chains in the order of the text, and the comment lines that stood before it.
 
+    `whole`: reads everything that the text holds, for a table of which not all was read yet; else None.
+
     >>> parse("*nat\\n:KUBE-SERVICES - [0:0]\\nCOMMIT\\n")["nat"]["KUBE-SERVICES"].rules
     ()
 
@@ -45,6 +77,7 @@ class Table:
     name: str
     chains: tuple[Chain, ...] = ()
     comments: tuple[str, ...] = ()
+    whole: Callable[[], object] | None = field(default=None, compare=False, repr=False)
     _named: dict[str, Chain] = field(init=False, compare=False, repr=False)
     _indexes: dict[str, Branch | Leaf] = field(init=False, compare=False, repr=False, default_factory=dict)
 
@@ -60,6 +93,11 @@ class Table:
     def get(self, name: str) -> Chain | None:
         """The chain of this name, None where there is none."""
         return self._named.get(name)
+
+    def check(self) -> None:
+        """Check what has not been checked yet, here and in the rest of the text. Raises RulesError."""
+        if self.whole:
+            self.whole()
 
     def index(self, name: str) -> Branch | Leaf:
         """Which rules of a chain a packet can hit (`index.py`); worked out when first asked for, and kept."""

@@ -52,13 +52,13 @@ def read_nat(word: str) -> NatRange:
                          "one looks like 10.0.0.1, 10.0.0.1-10.0.0.9 or 10.0.0.1:80",
                          word)
     first, dash, last = addresses.partition("-")
-    pair = (first, last if dash else first) if addresses else ()
-    ends = [dotted(read_quad(end, word)) for end in pair] or [None, None]
+    low = dotted(read_quad(first, word)) if addresses else None
+    high = dotted(read_quad(last, word)) if dash else low
     if not ports:
-        return NatRange(*ends)
+        return NatRange(low, high)
     ports, slash, base = ports.partition("/")
     base_port = integer(base, 0, 65535, "a port") if slash else None
-    return NatRange(*ends, *read_ports(ports, "-"), base_port=base_port)
+    return NatRange(low, high, *read_ports(ports, "-"), base_port=base_port)
 
 
 def save_nat(value: NatRange) -> str:
@@ -133,18 +133,26 @@ class Target(Extension):
             raise RulesError("cannot stand in the table nat",
                              "nat is not meant for filtering; drop in filter", self.name)
 
+    @property
+    def needs(self) -> tuple[int, ...]:
+        """The protocols of which the rule's `-p` must give one, by their numbers; () where any will do."""
+        for given in self.given:
+            if given.option.kind is TO_PORTS or (given.option.kind is NAT and given.value.min_port is not None):
+                return PORTED
+            if given.value == "tcp-reset" and given.option is REJECT:
+                return TCP
+        return ()
+
     def check_protocol(self, protocol: int, negated: bool) -> None:
         """Raise RulesError when the target needs a protocol with ports, and the rule's `-p` is not one."""
-        nat = self.nat if self.kind == "nat" else None
-        ported = nat is not None and nat.min_port is not None
-        needs = PORTED if ported else (6,) if self.reject_with == "tcp-reset" else ()
+        needs = self.needs
         if needs and (negated or protocol not in needs):
-            what = "a port" if nat else "tcp-reset"
-            raise RulesError(f"with {what} needs a protocol",
-                             f"write -p {'tcp, udp or sctp' if nat else 'tcp'}", self.name)
+            what, which = ("a port", "tcp, udp or sctp") if needs is PORTED else ("tcp-reset", "tcp")
+            raise RulesError(f"with {what} needs a protocol", f"write -p {which}", self.name)
 
 
 PORTED = (6, 17, 132, 33)            # tcp, udp, sctp, dccp
+TCP = (6,)
 
 
 def _whole(word: str) -> int:

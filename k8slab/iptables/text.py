@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import gc
 import re
+from collections.abc import Callable
+from functools import partial
 
 from k8slab.iptables.draft import Draft, DraftTable
 from k8slab.iptables.errors import RulesError
+from k8slab.iptables.halves import COUNTERS, Halves
 from k8slab.iptables.reading import read_rules
 from k8slab.iptables.rule import Counters
 from k8slab.iptables.ruleset import Ruleset
 from k8slab.iptables.words import columns, split
 
-COUNTERS = re.compile(r"\[(\d{1,20}):(\d{1,20})\] *", re.ASCII)
 CHAIN = re.compile(r":([^ \t]+)[ \t]+([^ \t]+)(?:[ \t]+\[(\d{1,20}):(\d{1,20})\])?[ \t]*", re.ASCII)
 
 # What people give by mistake, known by how it begins, and which command gives what is read here.
@@ -37,8 +39,11 @@ STRANGERS = (
 )
 
 
-def parse(text: str | bytes, name: str = "<text>") -> Ruleset:
+def parse(text: str | bytes, name: str = "<text>", *, lazily: bool = False) -> Ruleset:
     """The rules of iptables-save text, or of restore input; `name` is what errors call the text.
+
+    `lazily`: a chain's rules are read when first asked for, and what nobody asks for is not checked; then asking
+    raises what `parse` otherwise would have.
 
     >>> parse("*filter\\n:INPUT DROP [0:0]\\nCOMMIT\\n")["filter"]["INPUT"].policy
     'DROP'
@@ -46,30 +51,41 @@ def parse(text: str | bytes, name: str = "<text>") -> Ruleset:
     Raises RulesError, and nothing else, for whatever cannot be read.
 
     """
-    return restore(Ruleset(), text, name=name)
+    return restore(Ruleset(), text, name=name, lazily=lazily)
 
 
-def restore(ruleset: Ruleset, text: str | bytes, *, noflush: bool = False, name: str = "<text>") -> Ruleset:
-    """The rules after `iptables-restore` of `text`; see `Ruleset.restore`. Raises RulesError."""
+def restore(ruleset: Ruleset, text: str | bytes, *, noflush: bool = False, name: str = "<text>",
+            lazily: bool = False) -> Ruleset:
+    """The rules after `iptables-restore` of `text`; see `Ruleset.restore` and `parse`. Raises RulesError."""
     lines = decoded(text, name).split("\n")
-    reader = Reader(ruleset, noflush)
+    whole = partial(restore, ruleset, text, noflush=noflush, name=name) if lazily else None
+    reader = Reader(ruleset, noflush, name, whole)
     number, line = 0, ""
     # Of what is made here nothing is garbage: without the collector's search for it, this is twice as fast.
     collecting = gc.isenabled()
     gc.disable()
     try:
         for number, line in enumerate(lines, 1):
-            reader.take(line, number)
+            if not (line[:3] == "-A " or line[:1] == "[") or not reader.quick(line, number):
+                reader.take(line, number)
         return reader.end(number - (line == ""))
     except RulesError as error:
-        if error.column is None and error.index is not None:
-            offset = len(line) - len(bare := reader.bare)
-            places = columns(bare)
-            error = error.placed(column=offset + places[error.index] if error.index < len(places) else None)
-        raise error.placed(file=name, line=number) from None
+        if whole:
+            whole()                 # something before it may be wrong, too
+        raise placed(name, error, line, number) from None
     finally:
         if collecting:
             gc.enable()
+
+
+def placed(name: str, error: RulesError, line: str, number: int) -> RulesError:
+    """An error with its place: the file's name, and where it does not know them the line and the column."""
+    if error.column is None and error.index is not None:
+        counted = COUNTERS.match(line.lstrip())
+        offset = len(line) - len(line.lstrip()) + (counted.end() if counted else 0)
+        places = columns(line[offset:])
+        error = error.placed(column=offset + places[error.index] if error.index < len(places) else None)
+    return error.placed(file=name, line=number)
 
 
 def decoded(text: str | bytes, name: str) -> str:
@@ -95,19 +111,23 @@ def decoded(text: str | bytes, name: str) -> str:
     return text.replace("\r\n", "\n")
 
 
-class Reader:
-    """Reads line after line; `bare` is the command of the present line, without counters."""
+def unread(line: str, number: int) -> bool:
+    """What is read neither quickly nor lazily: all that stands outside tables."""
+    return False
 
-    def __init__(self, ruleset: Ruleset, noflush: bool) -> None:
-        self.draft, self.noflush = Draft(ruleset), noflush
+
+class Reader:
+    """Reads line after line. With `whole`, which reads all in full, the lines of rules are kept until asked for."""
+
+    def __init__(self, ruleset: Ruleset, noflush: bool, name: str, whole: Callable[[], Ruleset] | None) -> None:
+        self.draft, self.noflush, self.whole, self.placed = Draft(ruleset), noflush, whole, partial(placed, name)
         self.table: DraftTable | None = None
+        self.quick: Callable[..., bool] = unread        # reads a rule if it can
         self.outside: list[str] = []
-        self.bare = ""
         self.touched = False
 
     def take(self, line: str, number: int) -> None:
         """Read one line. Raises RulesError."""
-        self.bare = line
         if self.table is None:
             self._outside(line)
         elif line[:3] == "-A ":
@@ -115,8 +135,8 @@ class Reader:
         elif line[:1] == ":":
             self._chain(line)
         elif line.rstrip() == "COMMIT":
-            self.draft.close(self.table)
-            self.table = None
+            self.draft.close(self.table, self.whole)
+            self.table, self.quick = None, unread
         elif line.strip() and line[0] != "#":
             self._command(line.lstrip(), number)
 
@@ -135,6 +155,7 @@ class Reader:
         if line[:1] == "*":
             name = line[1:].rstrip()
             self.table = self.draft.open(name, empty=not self.noflush)
+            self._begin()
             self.table.comments, self.outside, self.touched = tuple(self.outside), [], True
             return
         for pattern, what, hint in STRANGERS:
@@ -145,6 +166,10 @@ class Reader:
                              "iptables-save text begins a table with a line such as *nat",
                              line.split()[0])
         self.outside.append(line)
+
+    def _begin(self) -> None:
+        halves = Halves(self.table, self.placed)
+        self.quick = halves.keep if self.whole else halves.check
 
     def _chain(self, line: str) -> None:
         match = CHAIN.fullmatch(line)
@@ -167,8 +192,9 @@ class Reader:
             if match is None:
                 raise RulesError("is not a pair of counters", "one looks like [12:720]", line.split()[0])
             counters, line = (int(match[1]), int(match[2])), line[match.end():]
-        self.bare = line
         if line[:3] == "-A ":
             return self._append(line, number, counters)
         from k8slab.iptables.command import execute    # commands read rules, too
+        self.table.read()                              # a chain that a line names may be called otherwise afterwards
         execute(self.table, split(line), line, number, counters)
+        self._begin()                                   # chains may be gone, or called otherwise

@@ -34,9 +34,18 @@ def integer(word: str, low: int, high: int, what: str) -> int:
     raise RulesError(f"is not {what}", f"{what} is a number from {low} to {high}")
 
 
+# What the four parts of an address are, as nearly everyone writes them.
+OCTETS = {str(number): number for number in range(256)}
+
+
 def read_quad(word: str, whole: str) -> int:
     """An address as an integer; `whole` is the word it is part of, for errors."""
     parts = word.split(".")
+    try:
+        a, b, c, d = parts
+        return OCTETS[a] << 24 | OCTETS[b] << 16 | OCTETS[c] << 8 | OCTETS[d]
+    except (KeyError, ValueError):
+        pass                                  # written otherwise, or wrong
     if ":" in word:
         raise RulesError("is an IPv6 address", "an IPv6 dump or rule; only IPv4 is supported")
     if len(parts) > 4 or not all(p.isascii() and p.isdigit() and len(p) < 4 and int(p) < 256 for p in parts):
@@ -47,7 +56,12 @@ def read_quad(word: str, whole: str) -> int:
     return int.from_bytes(bytes(int(p) for p in parts) + bytes(4 - len(parts)), "big")
 
 
+MASKS = {str(bits): WHOLE << (32 - bits) & WHOLE for bits in range(33)}
+
+
 def _mask(word: str, whole: str) -> int:
+    if word in MASKS:
+        return MASKS[word]
     if word.isascii() and word.isdigit() and len(word) < 4:
         if int(word) > 32:
             raise RulesError("has a prefix length over 32",
@@ -56,14 +70,12 @@ def _mask(word: str, whole: str) -> int:
     return read_quad(word, whole)
 
 
-@lru_cache(maxsize=65536)
 def read_host(word: str) -> tuple[int, int]:
     """An address and its mask, the address as it was written: `10.96.0.1/16` keeps its last 16 bits."""
     address, slash, mask = word.partition("/")
     return read_quad(address, word), _mask(mask, word) if slash else WHOLE
 
 
-@lru_cache(maxsize=65536)
 def read_network(word: str) -> tuple[int, int]:
     """An address and its mask, the address cut to the mask."""
     address, mask = read_host(word)

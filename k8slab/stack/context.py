@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from k8slab.iptables import Context, NatRange, Rule, Ruleset
+from k8slab.iptables import TARGETS, Context, NatRange, Rule, Ruleset
 from k8slab.stack.routing import Routes
 from k8slab.stack.skb import Skb
 
@@ -16,6 +16,8 @@ UNSEEN = "INVALID"
 # Matches and kinds of target that make a kernel switch conntrack on; a nat table without them does not.
 TRACKING_MATCHES = {"conntrack", "state", "connmark", "connbytes", "connlimit", "connlabel", "helper"}
 TRACKING_TARGETS = {"nat", "connmark"}
+# A rule with one of them has one of these words in its text; many another rule has, too.
+TRACKING_WORDS = (*TRACKING_MATCHES, *(name for name, spec in TARGETS.items() if spec.kind in (*TRACKING_TARGETS, "ct")))
 
 
 def context_of(skb: Skb, hook: str, routes: Routes, *, draw: Callable[[int], int] | None, memory: dict[Any, Any],
@@ -38,7 +40,7 @@ def tracks(rules: Ruleset) -> bool:
     """Whether a kernel that is given these rules begins to track connections; a nat table alone does not make it."""
     if "tracks" not in rules.memo:
         rules.memo["tracks"] = any(_tracks(rule) for table in rules.tables for chain in table.chains
-                                   for rule in chain.rules)
+                                   for rule in chain.mentioning(TRACKING_WORDS))
     return rules.memo["tracks"]
 
 

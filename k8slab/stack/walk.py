@@ -76,7 +76,8 @@ class PlainWalk:
         self.note, self.nat, self.count, self.context = note, nat, count, context
         self.chain: Chain = table[hook]
         self.at = 0
-        self.calls: list[tuple[Chain, int]] = []
+        self.calls: list[tuple[Chain, int, int]] = []
+        self.path = [hook]                   # the chains that lead here
         self.missed: list[Missed] = []
 
     def _pass_over(self, context: Context) -> None:
@@ -108,6 +109,8 @@ class PlainWalk:
     def _carry_out(self, rule: Rule) -> Ended | None:
         if rule.target is None:
             return self._step("RULE", rule, "", "without a target it only counts")
+        if rule.target.spec and rule.target.spec.hooks and self.hook not in rule.target.spec.hooks:
+            self.table.check()               # where rules are read as they are met, this one may yet be refused
         return _ACTIONS[rule.target.kind](self, rule)
 
     def _verdict(self, rule: Rule) -> Ended:
@@ -123,7 +126,10 @@ class PlainWalk:
         back = rule.target.kind == "jump"
         self._step("JUMP", rule, name, f"on to {name}" + ("" if back else ", with no way back"))
         if back:
-            self.calls.append((self.chain, self.at))
+            self.calls.append((self.chain, self.at, len(self.path)))
+        if name in self.path:
+            self.table.check()               # a chain that leads to itself is refused, too
+        self.path.append(name)
         self.chain, self.at = self.table[name], 0
 
     def _return(self, rule: Rule) -> Ended | None:
@@ -133,7 +139,8 @@ class PlainWalk:
         """Go back to where the chain was called from, or let the policy decide."""
         says = "RETURN" if rule else "no rule is left" if self.chain.rules else "the chain is empty"
         if self.calls:
-            caller, at = self.calls.pop()
+            caller, at, depth = self.calls.pop()
+            del self.path[depth:]
             self._step(kind, rule, caller.name, f"back to {caller.name}" if rule else f"{says}: back to {caller.name}")
             self.chain, self.at = caller, at
             return None

@@ -39,13 +39,15 @@ LEADS = {"FORWARD": "AB", "A": "B", "B": ""}         # a chain leads to later on
 def rule(dice: random.Random, chain: str) -> str:
     """A rule of which most tests ask for one value, and some for more."""
     def maybe(name: str, *values: object) -> str:
-        return dice.choice(("", f"{name} {dice.choice(values)}", f"{'! ' * (dice.random() < .2)}{name} {dice.choice(values)}"))
+        sign = "! " * (dice.random() < .1)
+        return dice.choice(("", f"{sign}{name} {dice.choice(values)}"))
 
     proto = dice.choice(("", "", "tcp", "tcp", "udp"))
     words = [f"-A {chain}", maybe("-s", *ADDRESSES, "10.0.0.0/30"), maybe("-d", *ADDRESSES, "10.0.0.0/31", "0.0.0.0/1"),
              maybe("-i", "eth0", "eth+", "veth1"), maybe("-o", "eth1", "veth+"),
              f"{'! ' * (dice.random() < .2)}-p {proto}" if proto else maybe("-p", "icmp", "47"),
-             dice.choice(("", "", dice.choice(BETWEEN))), maybe(f"-m {proto} --dport", *PORTS, "80:443") if proto else "",
+             dice.choice(("", "", dice.choice(BETWEEN))),
+             maybe(f"-m {proto} --dport", *PORTS, "80:443") if proto else "",
              dice.choice(("", "", dice.choice(BETWEEN)))]
     words = [word.replace("! -m tcp", "-m tcp !").replace("! -m udp", "-m udp !") for word in words]
     end, = dice.choices(ENDS, OFTEN)
