@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import io
 import json
 import os
@@ -22,7 +23,6 @@ from k8slab.errors import CommandError, Told
 from k8slab.iptables import Ruleset
 from k8slab.kubectl import add_kubectl
 from k8slab.dataplanes import DATAPLANES
-from k8slab.lab import Lab
 from k8slab.model.chance import Seeded
 from k8slab.model.dump import Question, proved_local
 from k8slab.packet import ECHO_REQUEST, PORT_PROTOCOLS, Packet
@@ -30,6 +30,7 @@ from k8slab.render import add_render, ipv4_address
 from k8slab.serving import add_serve
 from k8slab.trace import Trace, packet_dict
 
+BIG = 1 << 20              # bytes of rules, some thousands, that are all read before anybody notices
 SOURCE_PORT = 40000        # what `--from` means where it names no port
 ARTICLE = Packet("tcp", "10.244.1.5", "10.96.0.1", SOURCE_PORT, 443)
 
@@ -101,6 +102,8 @@ def _add_trace(trace: argparse.ArgumentParser) -> None:
     chance.add_argument("--seed", metavar="N", type=int, default=0, help="what random choices are drawn from")
     chance.add_argument("--all", action="store_true", help="every way in which chance can fall, with its probability")
     trace.add_argument("--json", action="store_true", help="the answer as JSON")
+    trace.add_argument("--check", action="store_true", help="check every rule of a big dump, also those that the packet "
+                       "does not meet")
     trace.set_defaults(run=run_trace)
 
 
@@ -113,6 +116,8 @@ def _endpoint(word: str) -> tuple[str, int | None]:
 
 def run_demo(options: argparse.Namespace) -> None:
     """Print the article's packet and its answer, step by step."""
+    from k8slab.lab import Lab  # the other commands can do without
+
     with Lab(options.dataplane) as lab:
         print(lab.send(ARTICLE))
 
@@ -136,7 +141,9 @@ def run_doctor(options: argparse.Namespace) -> None:
 
 def run_trace(options: argparse.Namespace) -> None:
     """Print where the rules send the packet."""
-    print(_traced(options, _read(options.rules)))
+    rules = _read(options.rules, options.check)
+    gc.freeze()      # they stay until the end: the collector need not look through them again and again
+    print(_traced(options, rules))
 
 
 def trace(rules: Ruleset, words: str) -> str:
@@ -174,9 +181,10 @@ def _traced(options: argparse.Namespace, rules: Ruleset) -> str:
     return "\n".join([str(found), "", *_assumed_lines(assumed)]).rstrip()
 
 
-def _read(name: str) -> Ruleset:
+def _read(name: str, whole: bool = True) -> Ruleset:
+    """The rules of a file. Those of a big one are read as the packet meets them, unless the `whole` is to be checked."""
     data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    return iptables.parse(data, "standard input" if name == "-" else name)
+    return iptables.parse(data, "standard input" if name == "-" else name, lazily=len(data) > BIG and not whole)
 
 
 def _question(options: argparse.Namespace, rules: Ruleset) -> tuple[Question, list[str]]:
@@ -191,6 +199,8 @@ def _question(options: argparse.Namespace, rules: Ruleset) -> tuple[Question, li
         assumed.append(f"{packet.src} is an address of the node, since a program there sends from it")
     if not options.from_node and packet.src in local:
         raise Wrong(f"{packet.src} is an address of the node: say --from-node if a program there sends the packet")
+    if any(table.whole for table in rules.tables):
+        assumed.append("rules that the packet does not meet are right (--check reads them, too)")
     if not local:
         assumed.append("no address but 127.0.0.0/8 is the node's own (--local ADDR names one)")
     if not (options.iif or options.from_node):

@@ -7,6 +7,7 @@ checked at the end of each table, where the kernel checks it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -17,6 +18,8 @@ from k8slab.iptables.rule import Counters, Rule
 from k8slab.iptables.ruleset import Ruleset, Table
 from k8slab.iptables.targets import Target
 
+PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,27}")
+RESERVED = ("ACCEPT", "DROP", "RETURN", "QUEUE")
 NO_CHAIN = "the chains of a table are made with :NAME lines or iptables -N"
 
 class DraftTable:
@@ -113,6 +116,13 @@ class DraftTable:
             self.new(name)
         chain = self.chains[name]
         chain.counters, chain.declared, chain.rules = counters, True, []
+
+    def plainly_new(self, name: str) -> bool:
+        """Make a chain of a name that is right and new at first sight; False, and nothing done, for any other."""
+        plain = PLAIN_NAME.fullmatch(name) is not None and name not in self.chains and name not in RESERVED
+        if plain:
+            self.chains[name] = DraftChain(name)
+        return plain
 
     def new(self, name: str) -> None:
         """-N: make a chain."""
@@ -239,7 +249,7 @@ def check_chain_name(name: str) -> None:
     if len(name.encode()) >= CHAIN_NAME_LIMIT:
         raise RulesError("is too long for a chain's name", f"it must be under {CHAIN_NAME_LIMIT} characters",
                          name)
-    if name in ("ACCEPT", "DROP", "RETURN", "QUEUE"):
+    if name in RESERVED:
         raise RulesError("is a target's name", "a chain cannot be called so", name)
 
 

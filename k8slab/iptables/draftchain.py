@@ -44,7 +44,8 @@ class DraftChain:
     def __init__(self, name: str, policy: str | None = None, counters: Counters | None = (0, 0),
                  rules: Sequence[Rule] = (), declared: bool = True) -> None:
         self.name, self.policy, self.counters, self.declared = name, policy, counters, declared
-        self.rules = list(rules)
+        self._rules: list[Rule | Line] = list(rules)
+        self._reader: Reader | None = None
 
     @property
     def rules(self) -> list[Rule]:
@@ -55,14 +56,19 @@ class DraftChain:
 
     @rules.setter
     def rules(self, rules: list[Rule]) -> None:
-        self._rules: list[Rule | Line] = rules
-        self._reader: Reader | None = None
+        self._rules, self._reader = rules, None
 
-    def keep(self, line: Line, reader: Reader, leads: str = "", works: int = EVERY_HOOK) -> None:
-        """Put the line of a rule at the end, and what is known of its target."""
+    def lines(self, reader: Reader) -> list[Rule | Line]:
+        """Where lines may be put, at the end, for this reader to read."""
         if self._reader is not reader:
             self.works, self.leads = _targets(self.rules)
             self._reader = reader
+        return self._rules
+
+    def keep(self, line: Line, reader: Reader, leads: str, works: int) -> None:
+        """Put the line of a rule at the end, and what is known of its target."""
+        if self._reader is not reader:
+            self.lines(reader)
         self._rules.append(line)
         self.works &= works
         if leads:

@@ -30,8 +30,9 @@ from k8slab.iptables.targets import JUMP, PORTED, TARGETS, Target
 from k8slab.iptables.values import read_network
 from k8slab.iptables.words import split
 
-# The first half of a rule: its matches and tests, the number that `-p` gives, and whether it names an interface.
-Tests = tuple[tuple[Extension, ...], tuple[Given | Extension, ...], int, bool]
+# The first half of a rule: its matches and tests, the number that `-p` gives, whether it names an interface, and at
+# which place among the matches the comment is, -1 for none.
+Tests = tuple[tuple[Extension, ...], tuple[Given | Extension, ...], int, bool, int]
 # The second half: the target, the protocols of which `-p` must give one (none where any will do), the chain that it
 # leads to, and the hooks at which it works, as bits.
 End = tuple[Target | None, tuple[int, ...], str, int]
@@ -62,17 +63,22 @@ class Halves:
 
     def __init__(self, table: DraftTable, placed: Callable[[RulesError, str, int], RulesError]) -> None:
         self.table, self.chains, self.placed = table, table.chains, placed
-        self.tests: dict[str, Tests | None] = {"": ((), (), 0, False)}
+        self.tests: dict[str, Tests | None] = {"": ((), (), 0, False, -1)}
         self.ends: dict[str, End | None] = {"": (None, (), "", EVERY_HOOK)}
+        self.same, self.lines = "no rule was kept yet", []
         self.dnat = bits_of(TARGETS["DNAT"].hooks) if table.name == "nat" else 0
 
     def keep(self, line: str, number: int) -> bool:
         """Keep the line of a rule unseen; False, and nothing done, where its chain is not there."""
+        if line.startswith(self.same):          # most rules stand in the chain of the one before
+            self.lines.append((line, number))
+            return True
         bare = line if line[0] == "-" else _without_counters(line)
         chain = self.chains.get(bare[3:].partition(" ")[0])
         if chain is None or bare[:3] != "-A ":
             return False
-        chain.keep((line, number), self)
+        self.same, self.lines = f"-A {chain.name} ", chain.lines(self)
+        self.lines.append((line, number))
         return True
 
     def check(self, line: str, number: int) -> bool:
@@ -162,9 +168,9 @@ class Halves:
                 given += (_address(DESTINATION, destination, second_not),)
         except RulesError:
             return None
-        matches, each, protocol, faces = tests
+        matches, each, *more = tests
         own = matches[0].given if matches and matches[0].spec is IP else ()
-        return (Extension("ip", IP, given + own), *matches[1 if own else 0:]), given + each, protocol, faces
+        return (Extension("ip", IP, given + own), *matches[1 if own else 0:]), given + each, *more
 
     def _rest(self, text: str) -> Tests | None:
         """The tests as the reader reads them, None where they are more than tests, or wrong."""
@@ -182,7 +188,8 @@ class Halves:
         protocol, given = reader.base.given.get("-p"), reader.base.given
         self.tests[text] = (found, tuple(test for match in found for test in match.tests),
                             (NEGATED if protocol.negated else protocol.value) if protocol else 0,
-                            "-i" in given or "-o" in given)
+                            "-i" in given or "-o" in given,
+                            next((at for at, match in enumerate(found) if match.spec is COMMENTED), -1))
         return self.tests[text]
 
     def _end(self, text: str) -> End | None:
@@ -241,10 +248,9 @@ def _without_comment(text: str) -> tuple[str, str]:
 
 def _commented(tests: Tests, comment: str) -> Tests:
     """The tests with their own comment."""
-    matches = list(tests[0])
-    at = next(at for at, match in enumerate(matches) if match.spec is COMMENTED)
-    matches[at] = Extension("comment", COMMENTED, (Given(COMMENTED.options[0], comment),))
-    return (tuple(matches), *tests[1:])
+    matches, at = tests[0], tests[4]
+    own = Extension("comment", COMMENTED, (Given(COMMENTED.options[0], comment),))
+    return ((*matches[:at], own, *matches[at + 1:]), *tests[1:])
 
 
 def _address(option: Option, word: str, negated: str | None) -> Given:

@@ -76,7 +76,7 @@ def proved_local(rules: Ruleset) -> tuple[str, ...]:
     nat = rules.get("nat")
     services = nat.get("KUBE-SERVICES") if nat else None
     found = []
-    for rule in services.rules if services else ():
+    for rule in services.mentioning(("-j KUBE-NODEPORTS",)) if services else ():
         words = rule.text.split()
         if words[-2:] == ["-j", "KUBE-NODEPORTS"] and "-d" in words and "!" not in words:
             address, _, prefix = words[words.index("-d") + 1].partition("/")
