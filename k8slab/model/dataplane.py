@@ -7,7 +7,6 @@ only its owner moves; chance is a seed.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,6 +17,7 @@ from k8slab.entry import Entry
 from k8slab.iptables import Ruleset
 from k8slab.model.chance import Chance, Seeded
 from k8slab.model.journey import Journey
+from k8slab.model.many import Counts, connections
 from k8slab.model.netfilter import Netfilter
 from k8slab.model.programs import CLIENT_ISN, Client, Programs
 from k8slab.model.wire import Wire
@@ -107,10 +107,18 @@ class Model:
         packet = Packet("icmp", self.source(pod, address), address, icmp_type=ECHO_REQUEST, icmp_id=self.port(pod))
         return self._journey(pod, packet, question=None)
 
-    def connections(self, n: int, pod: str, address: str, port: int) -> Counter[str]:
-        """Open `n` connections and count who answered: address:port, or the verdict where nobody did."""
-        traces = (self.connect(pod, address, port) for _ in range(n))
-        return Counter(t.received.destination if t.received else t.verdict for t in traces)
+    def connections(self, n: int, pod: str, address: str, port: int) -> Counts:
+        """Open `n` connections and count who answered: address:port, or the verdict where nobody did.
+
+        The first hundred are made. Of the others it is known by then what the rules decide, and for what chance decides
+        the dice are thrown (`many.py`): the counts are those of as many connections, `how` says what they are worth,
+        and entries are left by the connections that were made.
+        """
+        def connect() -> str:
+            trace = self.connect(pod, address, port)
+            return trace.received.destination if trace.received else trace.verdict
+
+        return connections(self, connect, n)
 
     def restore(self, node: str, text: str, *, noflush: bool = False) -> None:
         """Feed `iptables-restore` on a node. Its rules are then shown as `iptables-save` prints them, as a kernel's."""

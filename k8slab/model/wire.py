@@ -61,6 +61,11 @@ class Wire:
         self._taps: list[tuple[End, list[Frame]]] = []
         self._seen = 0
 
+    @property
+    def watched(self) -> bool:
+        """Whether a capture is running."""
+        return bool(self._taps)
+
     def resolve(self, stack: Stack, interface: str, address: str, packet: Packet) -> End | None:
         """The interface that takes a frame for the next hop `address`, after asking where need be.
 

@@ -90,6 +90,8 @@ def compare_many(backend: str = "nf_tables", count: int = 90, **wanted: str) -> 
         drawn.append(pair)
 
     collect()
+    if backend == "legacy":         # nf_tables, whose form is ours, turns a negated range that begins at 0 round
+        drawn = [pair for pair in drawn if not re.search(r"! --\S*port 0?:", " ".join(pair))]
     text = of_one_table(drawn)
     ours, theirs = str(parse(text).normal()), real.restore_and_save(text, backend)
     if backend == "legacy":         # it prints the tables in another order, and the rules alike
