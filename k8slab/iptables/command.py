@@ -107,7 +107,7 @@ def _remove(table: DraftTable, call: Call) -> str:
 
 def _flush(table: DraftTable, call: Call) -> str:
     for chain in _chains(table, call.next()):
-        chain.rules = []
+        table.flush(chain)
     return ""
 
 

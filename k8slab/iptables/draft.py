@@ -2,24 +2,27 @@
 
 Each operation does what one iptables command does to a table, with the refusals of the real program. The
 shape of the whole, that no chain can reach itself and no target stands at a hook where it cannot work, is
-checked at the end of each table, where the kernel checks it.
+checked at the end of each table, where the kernel checks it (`soundness.py`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from k8slab.iptables.draftchain import LEADS_ON, DraftChain
 from k8slab.iptables.errors import RulesError
-from k8slab.iptables.names import CHAIN_NAME_LIMIT, HOOKS, TABLES
+from k8slab.iptables.names import CHAIN_NAME_LIMIT, TABLES
 from k8slab.iptables.rule import Counters, Rule
 from k8slab.iptables.ruleset import Ruleset, Table
+from k8slab.iptables.soundness import validate
 from k8slab.iptables.targets import Target
 
 PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,27}")
 RESERVED = ("ACCEPT", "DROP", "RETURN", "QUEUE")
+MOST_SPREAD = 10_000                  # rules that all lists of addresses of a table may stand for
 NO_CHAIN = "the chains of a table are made with :NAME lines or iptables -N"
 
 class DraftTable:
@@ -32,6 +35,8 @@ class DraftTable:
                        for chain in table.chains}
         for name in self.builtin:
             self.chains.setdefault(name, DraftChain(name, "ACCEPT", declared=False))
+        self._led: Counter[str] | None = None      # how many rules lead to each chain, once somebody has asked
+        self.spread = 0                    # how many rules the lists of addresses stand for
 
     def chain(self, name: str) -> DraftChain:
         """The chain of this name. Raises RulesError when there is none."""
@@ -47,6 +52,9 @@ class DraftTable:
     def check(self, rules: list[Rule]) -> None:
         """Raise RulesError unless new rules may stand in their chain, and their target exists and in this table."""
         self._interfaces(rules[0])
+        self.spread += len(rules) - 1
+        if self.spread > MOST_SPREAD:
+            raise RulesError("its lists of addresses stand for too many rules", "write them out")
         if rules[0].target is not None:
             self.check_target(rules[0].target)
 
@@ -65,6 +73,7 @@ class DraftTable:
         chain = self.chain(rules[0].chain)
         self.check(rules)
         chain.add(rules)
+        self._changed((), rules)
 
     def insert(self, rules: list[Rule], position: int) -> None:
         """-I: put rules before the one at a position, from 1."""
@@ -74,6 +83,7 @@ class DraftTable:
             raise RulesError("is beyond the end of the chain", f"{chain.name} has {len(chain.rules)} rules",
                              str(position))
         chain.rules[position - 1:position - 1] = rules
+        self._changed((), rules)
 
     def replace(self, rules: list[Rule], position: int) -> None:
         """-R: put a rule in the place of the one at a position."""
@@ -81,13 +91,20 @@ class DraftTable:
         self.check(rules)
         if len(rules) > 1:
             raise RulesError("stands for several rules", "-R replaces one rule by one", rules[0].chain)
-        self.chain(rules[0].chain).rules[position - 1] = rules[0]
+        chain = self.chain(rules[0].chain)
+        self._changed((chain.rules[position - 1],), rules)
+        chain.rules[position - 1] = rules[0]
 
     def delete(self, rule: Rule | None, chain: str, position: int = 0) -> None:
         """-D: take away the rule at a position, or the first that is the same as `rule`."""
         position = position if rule is None else self.find(rule)
         self._at(chain, position)
-        del self.chain(chain).rules[position - 1]
+        self._changed((self.chain(chain).rules.pop(position - 1),), ())
+
+    def flush(self, chain: DraftChain) -> None:
+        """-F: take away all rules of a chain."""
+        self._changed(chain.rules if self._led else (), ())
+        chain.rules = []
 
     def find(self, rule: Rule) -> int:
         """-C: the position of the first rule that is the same. Raises RulesError when there is none."""
@@ -115,7 +132,8 @@ class DraftTable:
         elif name not in self.chains:
             self.new(name)
         chain = self.chains[name]
-        chain.counters, chain.declared, chain.rules = counters, True, []
+        chain.counters, chain.declared = counters, True
+        self.flush(chain)
 
     def plainly_new(self, name: str) -> bool:
         """Make a chain of a name that is right and new at first sight; False, and nothing done, for any other."""
@@ -155,6 +173,7 @@ class DraftTable:
         self.chains = {chain.name: chain for chain in self.chains.values()}
         for each in self.chains.values():
             each.rules = [_renamed(rule, old, new) for rule in each.rules]
+        self._led = None
 
     def policy(self, name: str, policy: str | None) -> None:
         """-P: what happens to a packet at the end of a built-in chain."""
@@ -165,76 +184,25 @@ class DraftTable:
         chain = self.chains[name]
         chain.policy, chain.declared = policy, True
 
-    def references(self) -> dict[str, int]:
+    def references(self) -> Mapping[str, int]:
         """How many rules lead to each chain."""
-        counts: dict[str, int] = {}
-        for chain in self.chains.values():
-            for rule in chain.rules:
-                if rule.target and rule.target.kind in LEADS_ON:
-                    counts[rule.target.name] = counts.get(rule.target.name, 0) + 1
-        return counts
+        if self._led is None:
+            self._led = Counter()
+            for chain in self.chains.values():
+                self._changed((), chain.rules)
+        return self._led
+
+    def _changed(self, gone: Iterable[Rule], come: Iterable[Rule]) -> None:
+        if self._led is not None:
+            self._led.update(_leads(come))
+            self._led.subtract(_leads(gone))
 
     def validate(self) -> None:
         """Raise RulesError for a loop of chains that packets can reach, or a target at a hook where it cannot
         work.
 
         """
-        if self._sound():
-            return
-        notable = {name: [rule for rule in chain.rules if _notable(rule)]
-                   for name, chain in self.chains.items()}
-        for hook in self.builtin:
-            self._walk(hook, notable)
-
-    def _sound(self) -> bool:
-        """Whether `_walk` would find nothing wrong from any hook: in one pass, where it makes one for each."""
-        works: dict[str, int] = {}         # chain → the hooks at which all that it leads to works, as bits
-        for hook in self.builtin:
-            if not self._follow(hook, works) or not works[hook] >> HOOKS.index(hook) & 1:
-                return False
-        return True
-
-    def _follow(self, hook: str, works: dict[str, int]) -> bool:
-        """Note what `works` of each chain that can be reached from a hook; False for a loop of chains."""
-        path, stack = {hook}, [(hook, iter(self.chains[hook].outlook[1]))]
-        while stack:
-            name, left = stack[-1]
-            after = next((lead for lead in left if lead not in works), None)
-            if after is None:
-                works[name], leads = self.chains[name].outlook
-                for lead in leads:
-                    works[name] &= works[lead]
-                path.discard(name)
-                stack.pop()
-            elif after in path:
-                return False
-            else:
-                path.add(after)
-                stack.append((after, iter(self.chains[after].outlook[1])))
-        return True
-
-    def _walk(self, hook: str, notable: dict[str, list[Rule]]) -> None:
-        """Visit what can be reached from a hook, depth first; `path` is how we came here."""
-        path, done, stack = {hook: None}, set(), [(hook, iter(notable[hook]))]
-        while stack:
-            name, rules = stack[-1]
-            rule = next(rules, None)
-            if rule is None:
-                stack.pop()
-                path.pop(name)
-                done.add(name)
-            elif rule.target.kind not in LEADS_ON:
-                if hook not in rule.target.spec.hooks:
-                    where = " and ".join(rule.target.spec.hooks)
-                    raise RulesError(f"cannot work in {name}, which {hook} leads to" if name != hook else
-                                     f"cannot work in {hook}", f"it belongs to {where}", rule.target.name,
-                                     line=rule.line)
-            elif rule.target.name in path:
-                raise RulesError(f"closes a loop of chains in {name}", "a chain cannot lead back to itself",
-                                 rule.target.name, line=rule.line)
-            elif rule.target.name not in done:
-                path[rule.target.name] = None
-                stack.append((rule.target.name, iter(notable[rule.target.name])))
+        validate(self.chains, self.builtin)
 
     def freeze(self, whole: Callable[[], object] | None = None) -> Table:
         """The table as a value."""
@@ -253,10 +221,8 @@ def check_chain_name(name: str) -> None:
         raise RulesError("is a target's name", "a chain cannot be called so", name)
 
 
-def _notable(rule: Rule) -> bool:
-    """Whether a rule leads on, or has a target that works at some hooks only."""
-    target = rule.target
-    return target is not None and (target.kind in LEADS_ON or bool(target.spec and target.spec.hooks))
+def _leads(rules: Iterable[Rule]) -> list[str]:
+    return [rule.target.name for rule in rules if rule.target and rule.target.kind in LEADS_ON]
 
 
 def _renamed(rule: Rule, old: str, new: str) -> Rule:

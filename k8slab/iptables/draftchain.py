@@ -28,7 +28,9 @@ Line = tuple[str, int]               # the line of a rule, with its counters, an
 
 
 class Reader(Protocol):
-    """Makes rules of lines."""
+    """Makes rules of lines. `used`: whether some chain keeps lines for it."""
+
+    used: bool
 
     def read(self, kept: Sequence[Line | Rule]) -> list[Rule]: ...
 
@@ -62,7 +64,7 @@ class DraftChain:
         """Where lines may be put, at the end, for this reader to read."""
         if self._reader is not reader:
             self.works, self.leads = _targets(self.rules)
-            self._reader = reader
+            self._reader, reader.used = reader, True
         return self._rules
 
     def keep(self, line: Line, reader: Reader, leads: str, works: int) -> None:

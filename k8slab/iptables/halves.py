@@ -28,7 +28,7 @@ from k8slab.iptables.reading import Reader, check_protocols, own_tests, read_rul
 from k8slab.iptables.rule import Counters, Rule
 from k8slab.iptables.targets import JUMP, PORTED, TARGETS, Target
 from k8slab.iptables.values import read_network
-from k8slab.iptables.words import split
+from k8slab.iptables.words import LONGEST_WORD, split, words_of
 
 # The first half of a rule: its matches and tests, the number that `-p` gives, whether it names an interface, and at
 # which place among the matches the comment is, -1 for none.
@@ -36,6 +36,7 @@ Tests = tuple[tuple[Extension, ...], tuple[Given | Extension, ...], int, bool, i
 # The second half: the target, the protocols of which `-p` must give one (none where any will do), the chain that it
 # leads to, and the hooks at which it works, as bits.
 End = tuple[Target | None, tuple[int, ...], str, int]
+MOST_BLANKS = 100            # a half with more is left to the reader, which counts the words of the whole
 NEGATED = -1                 # stands for the protocol of `! -p`
 
 ADDRESSES = re.compile(r"(?:(! )?-s ([^ ]+)(?: |\Z))?(?:(! )?-d ([^ ]+)(?: |\Z))?(.*)", re.DOTALL)
@@ -58,11 +59,11 @@ COMMENTED = MATCHES["comment"]
 class Halves:
     """What is known of the halves of one table's rules; anew after anything but rules has been read.
 
-    `placed(error, line, number)` gives an error its place.
+    `placed(error, line, number)` gives an error its place; `used`: whether some chain keeps lines.
     """
 
     def __init__(self, table: DraftTable, placed: Callable[[RulesError, str, int], RulesError]) -> None:
-        self.table, self.chains, self.placed = table, table.chains, placed
+        self.table, self.chains, self.placed, self.used = table, table.chains, placed, False
         self.tests: dict[str, Tests | None] = {"": ((), (), 0, False, -1)}
         self.ends: dict[str, End | None] = {"": (None, (), "", EVERY_HOOK)}
         self.same, self.lines = "no rule was kept yet", []
@@ -138,7 +139,7 @@ class Halves:
         if tests is not None and end is not None and (last or not jump) and (not end[1] or tests[2] in end[1]) and not (
                 tests[3] and name in self.table.builtin):
             return [Rule(name, line, counters, number, tests[0], end[0], False, tests[1])]
-        words = split(line)
+        words = words_of(line)
         rules = read_rules(name, words, 2, line, number, counters)
         self.table.check(rules)
         return rules
@@ -175,6 +176,8 @@ class Halves:
     def _rest(self, text: str) -> Tests | None:
         """The tests as the reader reads them, None where they are more than tests, or wrong."""
         self.tests[text] = None
+        if text.count(" ") > MOST_BLANKS or len(text) > LONGEST_WORD:
+            return None
         try:
             reader = Reader(split(text), 0)
             reader.run()
@@ -199,7 +202,8 @@ class Halves:
             end = (Target(text, JUMP), (), text, EVERY_HOOK)
         else:
             try:
-                target = self._short(text) or self._long(text)
+                long = text.count(" ") > MOST_BLANKS or len(text) > LONGEST_WORD
+                target = None if long else self._short(text) or self._long(text)
                 if target is not None:
                     self.table.check_target(target)
                     leads = target.name if target.kind == "jump" else ""

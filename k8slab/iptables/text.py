@@ -18,7 +18,7 @@ from k8slab.iptables.halves import COUNTERS, Halves
 from k8slab.iptables.reading import read_rules
 from k8slab.iptables.rule import Counters
 from k8slab.iptables.ruleset import Ruleset
-from k8slab.iptables.words import columns, split
+from k8slab.iptables.words import columns, words_of
 
 CHAIN = re.compile(r":([^ \t]+)[ \t]+([^ \t]+)(?:[ \t]+\[(\d{1,20}):(\d{1,20})\])?[ \t]*", re.ASCII)
 
@@ -122,6 +122,7 @@ class Reader:
     def __init__(self, ruleset: Ruleset, noflush: bool, name: str, whole: Callable[[], Ruleset] | None) -> None:
         self.draft, self.noflush, self.whole, self.placed = Draft(ruleset), noflush, whole, partial(placed, name)
         self.table: DraftTable | None = None
+        self.halves: Halves | None = None
         self.quick: Callable[..., bool] = unread        # reads a rule if it can
         self.outside: list[str] = []
         self.touched = False
@@ -168,8 +169,8 @@ class Reader:
         self.outside.append(line)
 
     def _begin(self) -> None:
-        halves = Halves(self.table, self.placed)
-        self.quick = halves.keep if self.whole else halves.check
+        self.halves = Halves(self.table, self.placed)
+        self.quick = self.halves.keep if self.whole else self.halves.check
 
     def _chain(self, line: str) -> None:
         if line[-8:] == " - [0:0]" and self.table.plainly_new(line[1:-8]):
@@ -181,7 +182,7 @@ class Reader:
         self.table.declare(name, policy, None if packets is None else (int(packets), int(octets)))
 
     def _append(self, line: str, number: int, counters: Counters | None) -> None:
-        words = split(line)
+        words = words_of(line)
         if len(words) < 2:
             raise RulesError("is the last word", "the name of a chain must follow", "-A", index=0)
         self.table.append(read_rules(words[1], words, 2, line, number, counters))
@@ -197,6 +198,7 @@ class Reader:
         if line[:3] == "-A ":
             return self._append(line, number, counters)
         from k8slab.iptables.command import execute    # commands read rules, too
-        self.table.read()                              # a chain that a line names may be called otherwise afterwards
-        execute(self.table, split(line), line, number, counters)
-        self._begin()                                   # chains may be gone, or called otherwise
+        if self.halves and self.halves.used:
+            self.table.read()                          # a chain that a line names may be called otherwise afterwards
+        execute(self.table, words_of(line), line, number, counters)
+        self._begin()                                  # chains may be gone, or called otherwise

@@ -13,6 +13,8 @@ from k8slab.iptables.errors import RulesError
 
 BARE = re.compile(r"[^ \t]+")
 WORD = re.compile(r'([^ \t"]*)"([^"\\]*(?:\\.[^"\\]*)*)("?)|[^ \t"]+', re.DOTALL)
+# What iptables-restore can hold (xshared.h: MAX_ARGC, of which its own words take four, and the buffer of a word).
+MOST_WORDS, LONGEST_WORD = 251, 1023
 PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -44,6 +46,19 @@ def split(line: str) -> list[str]:
         else:
             words.append(before + (re.sub(r"\\(.)", r"\1", quoted,
                                           flags=re.DOTALL) if "\\" in quoted else quoted))
+    return words
+
+
+def words_of(line: str) -> list[str]:
+    """The words of a line of restore input. Raises RulesError as `split` does, and for more than the program can hold.
+
+    """
+    words = split(line)
+    if len(words) > MOST_WORDS:
+        raise RulesError("begins a line of too many words", f"iptables-restore takes {MOST_WORDS}", words[0], index=0)
+    for index, word in enumerate(words if len(line) > LONGEST_WORD else ()):
+        if len(word.encode()) > LONGEST_WORD:
+            raise RulesError("is too long", f"iptables-restore takes words of {LONGEST_WORD} bytes", word, index=index)
     return words
 
 

@@ -17,7 +17,8 @@ UNSEEN = "INVALID"
 TRACKING_MATCHES = {"conntrack", "state", "connmark", "connbytes", "connlimit", "connlabel", "helper"}
 TRACKING_TARGETS = {"nat", "connmark"}
 # A rule with one of them has one of these words in its text; many another rule has, too.
-TRACKING_WORDS = (*TRACKING_MATCHES, *(name for name, spec in TARGETS.items() if spec.kind in (*TRACKING_TARGETS, "ct")))
+TRACKING_WORDS = (*TRACKING_MATCHES,
+                  *(name for name, spec in TARGETS.items() if spec.kind in (*TRACKING_TARGETS, "ct")))
 
 
 def context_of(skb: Skb, hook: str, routes: Routes, *, draw: Callable[[int], int] | None, memory: dict[Any, Any],

@@ -41,6 +41,8 @@ from k8slab.trace import Passed
 
 
 ACCEPT = Ended("ACCEPT")
+# Chains that each jump twice to the next double the walk at each: a hundred of them, and it never ends.
+MOST_HITS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +77,9 @@ class PlainWalk:
         self.table, self.hook, self.skb, self.answer = table, hook, skb, answer
         self.note, self.nat, self.count, self.context = note, nat, count, context
         self.chain: Chain = table[hook]
-        self.at = 0
+        self.at = self.hits = 0
         self.calls: list[tuple[Chain, int, int]] = []
-        self.path = [hook]                   # the chains that lead here
+        self.path = {hook: None}             # the chains that lead here, in order
         self.missed: list[Missed] = []
 
     def _pass_over(self, context: Context) -> None:
@@ -107,6 +109,11 @@ class PlainWalk:
                 return ended
 
     def _carry_out(self, rule: Rule) -> Ended | None:
+        self.hits += 1
+        if self.hits > MOST_HITS:
+            why = f"the walk through {self.table.name} {self.hook} was given up after {MOST_HITS:,} rules that matched"
+            self._step("RULE", rule, "UNKNOWN", why)
+            return Ended("UNKNOWN", why, rule)
         if rule.target is None:
             return self._step("RULE", rule, "", "without a target it only counts")
         if rule.target.spec and rule.target.spec.hooks and self.hook not in rule.target.spec.hooks:
@@ -129,7 +136,7 @@ class PlainWalk:
             self.calls.append((self.chain, self.at, len(self.path)))
         if name in self.path:
             self.table.check()               # a chain that leads to itself is refused, too
-        self.path.append(name)
+        self.path[name] = None
         self.chain, self.at = self.table[name], 0
 
     def _return(self, rule: Rule) -> Ended | None:
@@ -140,7 +147,8 @@ class PlainWalk:
         says = "RETURN" if rule else "no rule is left" if self.chain.rules else "the chain is empty"
         if self.calls:
             caller, at, depth = self.calls.pop()
-            del self.path[depth:]
+            while len(self.path) > depth:
+                self.path.popitem()
             self._step(kind, rule, caller.name, f"back to {caller.name}" if rule else f"{says}: back to {caller.name}")
             self.chain, self.at = caller, at
             return None
