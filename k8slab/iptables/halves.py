@@ -42,8 +42,9 @@ NEGATED = -1                 # stands for the protocol of `! -p`
 ADDRESSES = re.compile(r"(?:(! )?-s ([^ ]+)(?: |\Z))?(?:(! )?-d ([^ ]+)(?: |\Z))?(.*)", re.DOTALL)
 COUNTERS = re.compile(r"\[(\d{1,20}):(\d{1,20})\] *", re.ASCII)
 PLAIN = re.compile(r"[^ \t\"]+")
-COMMENT = re.compile(r'-m comment --comment (?:"([^"\\]{1,255})"|([^ \t"\\]{1,255}))(?= |\Z)')
+COMMENT = re.compile(r'-m comment --comment (?:"([ !#-\[\]-~]{1,255})"|([!#-\[\]-~]{1,255}))(?= |\Z)')
 BARE_COMMENT = "-m comment --comment "
+ADDRESSED = ("-s", "-d", "! ")
 # What is right when it looks so.
 OCTET, PORT = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)", r"(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d)"
 QUAD = rf"{OCTET}\.{OCTET}\.{OCTET}\.{OCTET}"
@@ -146,11 +147,11 @@ class Halves:
 
     def _known(self, text: str) -> Tests | None:
         """Tests that are known to be right; their addresses, which look so, are left out here."""
-        rest = text[NETWORKS.match(text).end():]
+        rest = text[NETWORKS.match(text).end():] if text[:2] in ADDRESSED else text
         if BARE_COMMENT in rest:
             rest, _ = _without_comment(rest)
         tests = self.tests[rest] if rest in self.tests else self._rest(rest)
-        return None if text[:2] in ("-s", "-d", "! ") and _has_addresses(tests) else tests
+        return None if text[:2] in ADDRESSED and _has_addresses(tests) else tests
 
     def _tests(self, text: str) -> Tests | None:
         """The tests of a rule, their addresses apart from the rest."""
@@ -245,9 +246,10 @@ def _without_counters(line: str) -> str:
 def _without_comment(text: str) -> tuple[str, str]:
     """Tests with another comment in place of their own, and that; they as they are and "" where there is none."""
     at = text.find(BARE_COMMENT)
-    match = COMMENT.match(text, at) if at >= 0 and text[at - 1:at] in ("", " ") and '"' not in text[:at] else None
-    comment = (match[1] or match[2]) if match else ""
-    return (f"{text[:at]}{BARE_COMMENT}?{text[match.end():]}", comment) if comment.isascii() and comment else (text, "")
+    match = COMMENT.match(text, at) if at >= 0 else None
+    if match is None or at and (text[at - 1] != " " or '"' in text[:at]):
+        return text, ""
+    return f"{text[:at]}{BARE_COMMENT}?{text[match.end():]}", match[1] or match[2]
 
 
 def _commented(tests: Tests, comment: str) -> Tests:
