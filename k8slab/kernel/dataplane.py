@@ -16,6 +16,7 @@ from k8slab import iptables
 from k8slab.commands import is_answer
 from k8slab.entry import Entry
 from k8slab.errors import CommandError
+from k8slab.headers import to_bytes
 from k8slab.iptables import Ruleset
 from k8slab.kernel import build, legacy, making
 from k8slab.kernel.clock import Clock
@@ -84,15 +85,13 @@ class Kernel(Programs):
         It leaves by a raw socket, as a program's packet does, and no TCP of the host knows of it: the RST by which
         the host would refuse the answer is held back, as if a program waited for it.
         """
-        from k8slab.wire import to_scapy  # importing scapy takes longer than all the rest
-
         self.network.host(at)
         if packet.src == "0.0.0.0":
             packet = packet.replace(src=self._source(at, packet.dst))
         self._held.answer_to(at, packet)
         self._taken.add((at, packet.sport or packet.icmp_id))
         holds = (packet.proto, packet.src, packet.sport) if packet.proto == "udp" else None
-        return self._tell(at, packet, self.holder.ask("send", at, bytes(to_scapy(packet)), holds))
+        return self._tell(at, packet, self.holder.ask("send", at, to_bytes(packet), holds))
 
     def connect(self, pod: str, address: str, port: int, *, proto: str = "tcp", sport: int | None = None,
                 question: bytes = b"who answers?") -> Trace:

@@ -21,6 +21,7 @@ from k8slab.kernel.passages import Passage
 from k8slab.kernel.replay import Replay
 from k8slab.kernel.stays import Seen, Stay, stays
 from k8slab.network import Network
+from k8slab.headers import from_bytes
 from k8slab.packet import UNREACHABLE, Flow, Packet
 from k8slab.stack import says
 from k8slab.stack.heard import SPOKEN, heard
@@ -160,10 +161,7 @@ def _was_seen(step: Step) -> bool:
 
 
 def packet_of(wire: Wire) -> Packet:
-    from scapy.layers.inet import IP  # importing scapy takes longer than the journey
-
-    from k8slab.wire import from_scapy
-    return from_scapy(IP(wire.data))
+    return from_bytes(wire.data)
 
 
 def _flow(passage: Passage) -> Flow | None:
