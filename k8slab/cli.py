@@ -41,6 +41,8 @@ class Wrong(Exception):
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
+    if words is None:
+        gc.disable()           # a process of its own ends before it has garbage worth looking for
     parser = build_parser()
     options = parser.parse_args(words)
     try:
