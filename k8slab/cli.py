@@ -104,8 +104,7 @@ def _add_trace(trace: argparse.ArgumentParser) -> None:
     chance.add_argument("--seed", metavar="N", type=int, default=0, help="what random choices are drawn from")
     chance.add_argument("--all", action="store_true", help="every way in which chance can fall, with its probability")
     trace.add_argument("--json", action="store_true", help="the answer as JSON")
-    trace.add_argument("--check", action="store_true", help="check every rule of a big dump, also those that the packet "
-                       "does not meet")
+    trace.add_argument("--check", action="store_true", help="check every rule of a big dump, also what is not met")
     trace.set_defaults(run=run_trace)
 
 
@@ -144,7 +143,6 @@ def run_doctor(options: argparse.Namespace) -> None:
 def run_trace(options: argparse.Namespace) -> None:
     """Print where the rules send the packet."""
     rules = _read(options.rules, options.check)
-    gc.freeze()      # they stay until the end: the collector need not look through them again and again
     print(_traced(options, rules))
 
 
@@ -184,7 +182,7 @@ def _traced(options: argparse.Namespace, rules: Ruleset) -> str:
 
 
 def _read(name: str, whole: bool = True) -> Ruleset:
-    """The rules of a file. Those of a big one are read as the packet meets them, unless the `whole` is to be checked."""
+    """The rules of a file. Those of a big one are read as the packet meets them, unless the `whole` is wanted."""
     data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     return iptables.parse(data, "standard input" if name == "-" else name, lazily=len(data) > BIG and not whole)
 
