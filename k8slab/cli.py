@@ -12,26 +12,19 @@ import os
 import sys
 from collections.abc import Sequence
 from fractions import Fraction
-from pathlib import Path
 
-from k8slab import iptables
-from k8slab.errors import Told
-from k8slab.iptables import Ruleset
+from k8slab import tracing
+from k8slab.errors import Told, Wrong
 from k8slab.kubectl import add_kubectl
 from k8slab.dataplanes import DATAPLANES
 from k8slab.lab import Lab
-from k8slab.model.chance import Seeded
-from k8slab.model.dump import Question, proved_local
+from k8slab.oncall.files import read_rules
 from k8slab.packet import ECHO_REQUEST, PORT_PROTOCOLS, Packet
 from k8slab.render import add_render, ipv4_address
 from k8slab.trace import Trace, packet_dict
 
 SOURCE_PORT = 40000        # what `--from` means where it names no port
 ARTICLE = Packet("tcp", "10.244.1.5", "10.96.0.1", SOURCE_PORT, 443)
-
-
-class Wrong(Exception):
-    """A command line that argparse lets through and that makes no sense; exit status 2."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -79,10 +72,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_trace(trace: argparse.ArgumentParser) -> None:
-    trace.add_argument("rules", metavar="RULES", help="iptables-save text; - reads standard input")
-    trace.add_argument("--from", dest="source", metavar="ADDR[:PORT]", required=True, type=_endpoint,
+    trace.add_argument("rules", metavar="RULES", nargs="?",
+                       help="iptables-save text, packed with gzip or not; - reads standard input")
+    trace.add_argument("--from", dest="source", metavar="ADDR[:PORT]", type=_endpoint,
                        help=f"who sends the packet (port {SOURCE_PORT} unless given)")
-    trace.add_argument("--to", dest="target", metavar="ADDR:PORT", required=True, type=_endpoint,
+    trace.add_argument("--to", dest="target", metavar="ADDR:PORT", type=_endpoint,
                        help="whom it is for; for icmp an address alone")
     trace.add_argument("--proto", choices=("tcp", "udp", "sctp", "icmp"), default="tcp")
     trace.add_argument("--local", metavar="ADDR", action="append", default=[], type=ipv4_address,
@@ -95,7 +89,8 @@ def _add_trace(trace: argparse.ArgumentParser) -> None:
     chance.add_argument("--seed", metavar="N", type=int, default=0, help="what random choices are drawn from")
     chance.add_argument("--all", action="store_true", help="every way in which chance can fall, with its probability")
     trace.add_argument("--json", action="store_true", help="the answer as JSON")
-    trace.set_defaults(run=run_trace)
+    tracing.add_flags(trace)
+    trace.set_defaults(run=run_trace, missing=trace.error)
 
 
 def _endpoint(word: str) -> tuple[str, int | None]:
@@ -120,44 +115,22 @@ def run_doctor(options: argparse.Namespace) -> None:
 
 def run_trace(options: argparse.Namespace) -> None:
     """Print where the rules send the packet."""
-    rules = _read(options.rules)
-    question, assumed = _question(options, rules)
-    if options.all:
-        outcomes = list(question.outcomes())
-        _print_json({"outcomes": [_outcome(p, t) for p, t in outcomes], "assumed": assumed}) if options.json \
-            else print(_outcome_table(outcomes, assumed))
-        return
-    trace = question.trace(Seeded(options.seed))
-    if options.json:
-        _print_json(trace.to_dict() | {"assumed": assumed})
-    else:
-        print("\n".join([str(trace), "", *_assumed_lines(assumed)]).rstrip())
-
-
-def _read(name: str) -> Ruleset:
-    data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    return iptables.parse(data, "standard input" if name == "-" else name)
-
-
-def _question(options: argparse.Namespace, rules: Ruleset) -> tuple[Question, list[str]]:
-    """The question that the options ask, and what had to be assumed to ask it."""
+    tracing.check(options)
+    if options.service:
+        return tracing.run_service(options)
     packet = _packet(options)
-    proved = proved_local(rules)
-    local = list(dict.fromkeys([*options.local, *proved]))
-    assumed = [f"{address} is local: the rules for NodePorts name it" for address in proved
-               if address not in options.local]
-    if options.from_node and packet.src not in local:
-        local.insert(0, packet.src)
-        assumed.append(f"{packet.src} is an address of the node, since a program there sends from it")
-    if not options.from_node and packet.src in local:
-        raise Wrong(f"{packet.src} is an address of the node: say --from-node if a program there sends the packet")
-    if not local:
-        assumed.append("no address but 127.0.0.0/8 is the node's own (--local ADDR names one)")
-    if not (options.iif or options.from_node):
-        assumed.append("the packet comes in on some interface (--in IFACE names it)")
-    if not options.oif:
-        assumed.append("it would leave by some interface (--out IFACE names it)")
-    return Question(rules, packet, tuple(local), options.iif, options.oif, options.from_node), assumed
+    if options.diff:
+        return tracing.run_diff(options, packet)
+    question, assumed = tracing.make_question(options, packet, read_rules(options.rules))
+    answer = tracing.answer(options, question, assumed)
+    said = answer.to_dict() | {"assumed": assumed}
+    if options.json:
+        trace = answer.ways[0][1]
+        _print_json({"outcomes": [_outcome(p, t) for p, t in answer.ways]} | said if options.all
+                    else trace.to_dict() | said)
+        return
+    whole = _outcome_table(answer.ways) if options.all else str(answer.ways[0][1])
+    print("\n".join([whole, *answer.lines(), "", *tracing.assumed_lines(assumed)]).rstrip())
 
 
 def _packet(options: argparse.Namespace) -> Packet:
@@ -176,7 +149,7 @@ def _outcome(probability: Fraction, trace: Trace) -> dict:
             "received": packet_dict(trace.received), "masqueraded": trace.masqueraded}
 
 
-def _outcome_table(outcomes: list[tuple[Fraction, Trace]], assumed: list[str]) -> str:
+def _outcome_table(outcomes: Sequence[tuple[Fraction, Trace]]) -> str:
     """One line for each way chance can fall, with the chains that it leads through."""
     sent = outcomes[0][1].sent
     lines = [f"{sent}: {len(outcomes)} way{'s' * (len(outcomes) > 1)} in which chance can fall", "",
@@ -187,11 +160,7 @@ def _outcome_table(outcomes: list[tuple[Fraction, Trace]], assumed: list[str]) -
         lines.append(f"{float(probability):11.9f}  {trace.verdict:<9}  {at:<21}  {said:<11}  "
                      + " ".join(c for c in trace.chains if c.startswith(("KUBE-SVC", "KUBE-SVL", "KUBE-SEP"))))
         lines += [f"             {trace.reason}"] if trace.reason else []
-    return "\n".join([*lines, "", *_assumed_lines(assumed)]).rstrip()
-
-
-def _assumed_lines(assumed: list[str]) -> list[str]:
-    return ["Assumed:", *(f"  {line}" for line in assumed)] if assumed else []
+    return "\n".join(lines)
 
 
 def _print_json(value: object) -> None:

@@ -182,8 +182,15 @@ class Packet:
         return self.proto == "icmp" and self.icmp_type in ICMP_ERRORS
 
     def replace(self, **fields: object) -> Packet:
-        """A copy with some fields changed: `packet.replace(dst="10.106.175.128", dport=6443)`."""
-        return dataclasses.replace(self, **fields)
+        """A copy with some fields changed: `packet.replace(dst="10.106.175.128", dport=6443)`.
+
+        A source port of None stands for one that masquerading chose, and that cannot be known; nobody sends such a one.
+        """
+        if fields.get("sport", self.sport) is not None or self.proto not in PORT_PROTOCOLS:
+            return dataclasses.replace(self, **fields)
+        copy = dataclasses.replace(self, **fields | {"sport": 0})
+        object.__setattr__(copy, "sport", None)
+        return copy
 
     def changes(self, other: Packet) -> tuple[str, ...]:
         """The names of the fields in which `other` differs, in their order here."""
