@@ -1,7 +1,7 @@
-"""The command line: `k8slab trace`, `demo`, `render`, `doctor` and `kubectl`.
+"""The command line: `k8slab trace`, `demo`, `render`, `drift`, `doctor` and `kubectl`.
 
-Exit status: 0 when the question was answered, whatever the verdict; 1 when the input is wrong, with
-one line that says where and what would be right; 2 for a wrong command line.
+Exit status: 0 when the question was answered, whatever the verdict (3 from `drift` where the two differ); 1 when the
+input is wrong, with one line that says where and what would be right; 2 for a wrong command line.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from k8slab import tracing
 from k8slab.errors import Told, Wrong
 from k8slab.kubectl import add_kubectl
 from k8slab.dataplanes import DATAPLANES
+from k8slab.drift import add_drift
 from k8slab.lab import Lab
 from k8slab.oncall.files import read_rules
 from k8slab.packet import ECHO_REQUEST, PORT_PROTOCOLS, Packet
@@ -59,6 +60,8 @@ def build_parser() -> argparse.ArgumentParser:
                                    description="Say where a packet goes through the rules of one node, and why."))
     add_render(commands.add_parser("render", help="what kube-proxy writes for a cluster's objects",
                                    description="Write what kube-proxy writes on one node for a cluster's Services."))
+    add_drift(commands.add_parser("drift", help="what kube-proxy should have written beside what is there",
+                                  description="Compare a node's rules with what kube-proxy writes for the objects."))
     doctor = commands.add_parser("doctor", help="what this machine allows, and which dataplane will be used")
     doctor.add_argument("--json", action="store_true", help="the answer as JSON")
     doctor.set_defaults(run=run_doctor)
