@@ -14,10 +14,10 @@ from typing import Any
 from k8slab.iptables.errors import RulesError
 from k8slab.iptables.names import REJECT_WITH
 from k8slab.iptables.values import (WHOLE, flag_names, icmp_holds, integer, interface_holds, is_range,
-                                    mark_holds, ports_hold, read_choice, read_flag_set, read_host,
+                                    mark_holds, ports_hold, read_address_range, read_choice, read_flag_set, read_host,
                                     read_icmp_type, read_interface, read_log_level, read_mark,
                                     read_network, read_port_list, read_ports, read_probability,
-                                    read_protocol, read_quad, read_rate, save_host, save_icmp_type,
+                                    read_protocol, read_quad, read_rate, save_address_range, save_host, save_icmp_type,
                                     save_mark, save_network, save_ports, save_protocol, save_rate)
 from k8slab.iptables.words import quote
 from k8slab.packet import dotted
@@ -97,6 +97,8 @@ FLAG = Kind(lambda: True, words=0, say=lambda value: "yes", found=lambda found: 
 NETWORK = Kind(read_network, save_network, lambda wanted, found: found & wanted[1] == wanted[0],
                save_host, dotted, lambda value: value[1] != WHOLE)
 HOST = Kind(read_host, save_host, NETWORK.holds, save_host, dotted, NETWORK.within)
+ADDRESS_RANGE = Kind(read_address_range, save_address_range, lambda wanted, found: wanted[0] <= found <= wanted[1],
+                     save_address_range, dotted, lambda value: True)
 INTERFACE = Kind(read_interface, holds=interface_holds, found=lambda name: name or "(none)")
 PROTOCOL = Kind(read_protocol, save_protocol, say=save_protocol, found=save_protocol)
 PROTOCOL_NUMBER = Kind(read_protocol, str, say=save_protocol, found=save_protocol)

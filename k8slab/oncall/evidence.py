@@ -95,7 +95,9 @@ def _counted(rules: Ruleset) -> Iterator[tuple[str, str]]:
 
 
 def _sources(rules: Ruleset) -> Iterator[tuple[str, str]]:
-    for rule in rules_of(rules, "nat"):
+    """What SNAT gives; not looked for in kube-proxy's chains, which are many and have none."""
+    nat = rules.get("nat")
+    for rule in rules_of(rules, "nat", *(c.name for c in (nat.chains if nat else ()) if not c.name.startswith("KUBE-"))):
         nat = rule.target.nat if rule.target and rule.target.name == "SNAT" else None
         if nat and nat.min_address and nat.min_address == nat.max_address:
             yield nat.min_address, f"nat {rule.chain} gives it to packets as their source"

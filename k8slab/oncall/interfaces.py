@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from k8slab.iptables import Ruleset
+from k8slab.iptables.matches import IP
 from k8slab.iptables.values import interface_holds
 from k8slab.model.dump import Question
 from k8slab.oncall.evidence import Fact, given, network, rules_of
@@ -27,6 +28,7 @@ from k8slab.trace import Trace
 OTHERS = ("another interface", "any other interface")
 LIMIT = 400                                   # walks; more than that is no answer that a person reads
 NAMES = 4
+NAMES_OF = {name: (name, *IP.names[name].aliases) for name in ("-i", "-o")}
 SIDES = {"incoming interface": ("iif", "-i", "src"), "outgoing interface": ("oif", "-o", "dst")}
 
 
@@ -96,7 +98,8 @@ def kinds(rules: Ruleset, option: str) -> tuple[str, ...]:
     patterns = {}
     for table in rules.tables:
         for rule in rules_of(rules, table.name):
-            if found := given(rule, option):
+            # A look at the text first: of ten thousand rules few name an interface.
+            if any(f" {name} " in rule.text for name in NAMES_OF[option]) and (found := given(rule, option)):
                 patterns[found[0]] = None
     names = [pattern[:-1] + "*" if pattern.endswith("+") else pattern for pattern in patterns]
     other = [name for name in OTHERS if not any(interface_holds(pattern, name) for pattern in patterns)][:1]

@@ -138,6 +138,9 @@ class Walk:
     def _log(self, rule: Rule) -> None:
         self._step("RULE", rule, "", f"{rule.target.name} reports the packet, and the walk goes on")
 
+    def _aside(self, rule: Rule) -> None:
+        self._step("RULE", rule, "", f"{rule.target.name} changes what no rule here reads, and the walk goes on")
+
     def _nat(self, rule: Rule) -> Ended:
         ended, before, why = self.nat(self.skb, rule, self.hook)
         dropped = ended.verdict == "DROP"
@@ -166,6 +169,7 @@ _VERDICTS = {
 _ACTIONS: dict[str, Callable[[Walk, Rule], Ended | None]] = {
     "verdict": Walk._verdict, "jump": Walk._jump, "goto": Walk._jump, "return": Walk._return,
     "mark": Walk._mark, "connmark": Walk._connmark, "ct": Walk._ct, "log": Walk._log, "trace": Walk._log,
+    "aside": Walk._aside,
     "nat": Walk._nat, "unknown": Walk._unknown,
 }
 
