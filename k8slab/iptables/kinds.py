@@ -14,10 +14,10 @@ from typing import Any
 from k8slab.iptables.errors import RulesError
 from k8slab.iptables.names import REJECT_WITH
 from k8slab.iptables.values import (WHOLE, flag_names, icmp_holds, integer, interface_holds, is_range,
-                                    mark_holds, ports_hold, read_address_range, read_choice, read_flag_set, read_host,
+                                    mark_holds, ports_hold, read_choice, read_flag_set, read_host,
                                     read_icmp_type, read_interface, read_log_level, read_mark,
                                     read_network, read_port_list, read_ports, read_probability,
-                                    read_protocol, read_quad, read_rate, save_address_range, save_host, save_icmp_type,
+                                    read_protocol, read_quad, read_rate, save_host, save_icmp_type,
                                     save_mark, save_network, save_ports, save_protocol, save_rate)
 from k8slab.iptables.words import quote
 from k8slab.packet import dotted
@@ -82,6 +82,17 @@ def read_direction(word: str) -> str:
     if name not in ("ORIGINAL", "REPLY"):
         raise RulesError("is not a direction", "ORIGINAL or REPLY")
     return name
+
+
+def read_address_range(word: str) -> tuple[int, int]:
+    """`10.0.0.1-10.0.0.9`, both ends included, or one address; one that ends before it begins holds nothing."""
+    low, dash, high = word.partition("-")
+    return read_quad(low, word), read_quad(high if dash else low, word)
+
+
+def save_address_range(value: tuple[int, int]) -> str:
+    """`10.0.0.1-10.0.0.9`; both ends are printed even where they are one."""
+    return f"{dotted(value[0])}-{dotted(value[1])}"
 
 
 STATES = ("INVALID", "NEW", "RELATED", "ESTABLISHED", "UNTRACKED", "SNAT", "DNAT")

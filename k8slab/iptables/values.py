@@ -94,17 +94,6 @@ def read_interface(word: str) -> str:
     return word
 
 
-def read_address_range(word: str) -> tuple[int, int]:
-    """`10.0.0.1-10.0.0.9`, both ends included, or one address; one that ends before it begins holds nothing."""
-    low, dash, high = word.partition("-")
-    return read_quad(low, word), read_quad(high if dash else low, word)
-
-
-def save_address_range(value: tuple[int, int]) -> str:
-    """`10.0.0.1-10.0.0.9`; both ends are printed even where they are one."""
-    return f"{dotted(value[0])}-{dotted(value[1])}"
-
-
 def interface_holds(wanted: str, found: str) -> bool:
     """Whether an interface's name fits: `veth+` fits `veth1`."""
     return found.startswith(wanted[:-1]) if wanted[-1] == "+" else found == wanted
