@@ -15,8 +15,8 @@ import json
 from collections import Counter
 
 from k8slab.errors import Wrong
-from k8slab.iptables import Ruleset, parse
-from k8slab.kubeproxy import Config, Node, Objects, Proxier, read_objects, saved
+from k8slab.iptables import Ruleset
+from k8slab.kubeproxy import Config, Node, Objects, Proxier, made, read_objects
 from k8slab.oncall.drift import KINDS, Finding, drift, others
 from k8slab.oncall.fetching import fetch
 from k8slab.oncall.files import read_rules
@@ -81,7 +81,7 @@ def settings(options: argparse.Namespace, node: Node, rules: Ruleset) -> tuple[C
 
 def rendered(config: Config, objects: Objects) -> Ruleset:
     """The rules that kube-proxy would have made. Raises TooOld for a Service that an older layout is not known for."""
-    return parse(saved(config, Proxier(config).sync(objects).text), "kube-proxy's rules")
+    return made(config, Proxier(config).sync(objects).text)
 
 
 def _lines(config: Config, found: tuple[Finding, ...], taken: list[str], beside: tuple[str, ...]) -> list[str]:

@@ -7,7 +7,7 @@ from k8slab.kubeproxy.config import Config, Detector, bridge, interface_prefix, 
 from k8slab.kubeproxy.objects import Node, ObjectError, Objects, read_objects
 from k8slab.kubeproxy.older import LAYOUTS, TooOld
 from k8slab.kubeproxy.proxier import Proxier, Sync
-from k8slab.kubeproxy.setup import saved, setup
+from k8slab.kubeproxy.setup import made, saved, setup
 
 __all__ = [
     "LAYOUTS",
@@ -21,6 +21,7 @@ __all__ = [
     "TooOld",
     "bridge",
     "interface_prefix",
+    "made",
     "pod_cidr",
     "read_objects",
     "saved",

@@ -121,25 +121,25 @@ def _rules(table: str, chain: str, wanted: Sequence[Rule], there: Sequence[Rule]
         if missing.get(key, 0) > 0:
             missing[key] -= 1
             yield Finding("missing", table, chain, 0, rule.text, "the rule is not there")
-    extra = _extra(keys[1], Counter(keys[0]))
+    extra, known = _extra(keys[1], Counter(keys[0])), set(keys[0])
     for at in extra:
         rule = there[at]
         if chain == SHARED and comment(rule) in KUBELET:
             continue
-        kind, why = _stranger(rule, keys[1][at] in keys[0])
+        kind, why = _stranger(rule, keys[1][at] in known)
         yield Finding(kind, table, chain, at + 1, rule.text, why)
     yield from _order(table, chain, [(key, rule) for key, rule in zip(keys[0], wanted)],
                       [(at, keys[1][at], there[at]) for at in range(len(there)) if at not in extra])
 
 
-def _extra(keys: Sequence[str], wanted: Counter[str]) -> list[int]:
-    """Which of the rules that are there nobody asked for, from 0; of two alike, the second."""
-    found = []
+def _extra(keys: Sequence[str], wanted: Counter[str]) -> dict[int, None]:
+    """Which of the rules that are there nobody asked for, from 0 and in order; of two alike, the second."""
+    found: dict[int, None] = {}
     for at, key in enumerate(keys):
         if wanted[key] > 0:
             wanted[key] -= 1
         else:
-            found.append(at)
+            found[at] = None
     return found
 
 
@@ -166,10 +166,14 @@ def _group(chain: str, rule: Rule) -> str:
 def _order(table: str, chain: str, wanted: list[tuple[str, Rule]], there: list[tuple[int, str, Rule]]
            ) -> Iterator[Finding]:
     last = LAST.strip('"')
-    for group in dict.fromkeys(_group(chain, rule) for _, rule in wanted):
-        order = [key for key, rule in wanted if _group(chain, rule) == group]
-        own = [(at, key, rule) for at, key, rule in there if _group(chain, rule) == group]
-        for index in out_of_place(order, [key for _, key, _ in own]):
+    orders: dict[str, list[str]] = {}
+    groups: dict[str, list[tuple[int, str, Rule]]] = {}
+    for key, rule in wanted:
+        orders.setdefault(_group(chain, rule), []).append(key)
+    for at, key, rule in there:
+        groups.setdefault(_group(chain, rule), []).append((at, key, rule))
+    for group, own in groups.items():
+        for index in out_of_place(orders.get(group, ()), [key for _, key, _ in own]):
             at, _, rule = own[index]
             yield Finding("out of order", table, chain, at + 1, rule.text, "it stands elsewhere in the chain than "
                           "kube-proxy writes it")
