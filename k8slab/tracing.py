@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from k8slab.errors import Wrong
@@ -167,9 +167,13 @@ def run_diff(options: argparse.Namespace, packet: Packet) -> None:
     old, new = (read_rules(name) for name in options.diff)
     question, assumed = make_question(options, packet, old, new)
     run: Run = by_seed(options.seed)
-    question, _, said = settled(question, run)
-    assumed = [line for line in assumed if "some interface" not in line] + [said] if said else assumed
-    found = difference(question, new, run)
+    question, groups, said = settled(question, run)
+    newer, more, said_now = settled(replace(question, rules=new), run)      # a rule that is new may ask for another
+    if groups or more:
+        assumed.append("it depends on the interface: say --in and --out")
+    elif said or said_now:
+        assumed = [line for line in assumed if "some interface" not in line] + [said_now or said]
+    found = difference(replace(newer, rules=old), new, run)
     if options.json:
         print(json.dumps(found.to_dict() | {"assumed": assumed}, indent=2))
     else:

@@ -67,6 +67,10 @@ class Asked:
 def find(rules: Ruleset, name: str) -> tuple[Entrance, ...]:
     """The ways into a Service, `default/kubernetes`, or into one port of it, `default/kubernetes:https`.
 
+    >>> from k8slab.lab import kube_proxy_rules
+    >>> [str(one) for one in find(parse(kube_proxy_rules()), "default/kubernetes")]
+    ['10.96.0.1:443/tcp']
+
     Raises NoService where the rules know none of that name.
     """
     known = entrances(rules)

@@ -66,6 +66,12 @@ def difference(question: Question, newer: Ruleset, run: Run, limit: int = 2000) 
 
     `run` gives the walks that are shown; rules met and chances are those of every way, unless there are more than
     `limit` of them.
+
+    >>> from k8slab.oncall.ways import by_seed
+    >>> old, new = (parse(f"*filter\\n:FORWARD {policy} [0:0]\\nCOMMIT\\n") for policy in ("ACCEPT", "DROP"))
+    >>> asked = Question(old, Packet("tcp", "10.244.1.5", "10.96.0.1", 40000, 443))
+    >>> difference(asked, new, by_seed(0)).met
+    ('filter FORWARD: policy DROP',)
     """
     then, now = question, replace(question, rules=newer)
     old, new = run(then)[0][1], run(now)[0][1]

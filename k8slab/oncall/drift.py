@@ -61,7 +61,13 @@ class Finding:
 
 
 def drift(expected: Ruleset, actual: Ruleset) -> tuple[Finding, ...]:
-    """The differences between what kube-proxy would write and what a node has, table by table, in KINDS' order."""
+    """The differences between what kube-proxy would write and what a node has, table by table, in KINDS' order.
+
+    >>> wanted = parse("*nat\\n:KUBE-MARK-MASQ - [0:0]\\n-A KUBE-MARK-MASQ -j MARK --or-mark 0x4000\\nCOMMIT\\n")
+    >>> there = parse("*nat\\n:KUBE-MARK-MASQ - [0:0]\\n-A KUBE-MARK-MASQ -j ACCEPT\\nCOMMIT\\n")
+    >>> [f"{one.kind}: {one.place}" for one in drift(wanted, there)]
+    ['missing: nat KUBE-MARK-MASQ', 'foreign: nat KUBE-MARK-MASQ rule 1']
+    """
     wanted, there = expected.normal(), actual.normal()
     found = [one for name in TABLES for one in _table(name, wanted.get(name) or Table(name), there.get(name))]
     return tuple(sorted(found, key=lambda one: (TABLES.index(one.table), KINDS.index(one.kind))))

@@ -93,7 +93,15 @@ def _fate(trace: Trace) -> str:
 
 
 def explain(question: Question, walk: Callable[[Question], Trace]) -> Explanation:
-    """Explain how the packet ends; `walk` carries it through the rules, the same way each time."""
+    """Explain how the packet ends; `walk` carries it through the rules, the same way each time.
+
+    >>> from k8slab.model.chance import Seeded
+    >>> rules = parse("*filter\\n:FORWARD DROP [0:0]\\nCOMMIT\\n")
+    >>> asked = Question(rules, Packet("tcp", "10.244.1.5", "10.96.0.1", 40000, 443))
+    >>> found = explain(asked, lambda changed: changed.trace(Seeded(0)))
+    >>> found.obstacles[0].place, found.arrives
+    ("filter FORWARD's policy", True)
+    """
     first = trace = walk(question)
     found: list[Obstacle] = []
     while len(found) < LIMIT:

@@ -39,6 +39,14 @@ def test_what_the_packet_does_not_meet_is_no_difference(tmp_path: Path, capsys) 
     assert cli.main(["trace", *words]) == 0 and "Nothing has changed for this packet" in capsys.readouterr().out
 
 
+def test_a_new_rule_that_asks_for_an_interface(tmp_path: Path, capsys) -> None:
+    plain, asks = rules("-A FORWARD -j ACCEPT"), rules("-A FORWARD -i docker0 -j ACCEPT", "-A FORWARD -j ACCEPT")
+    answer = run(capsys, *both(tmp_path, plain, asks))
+    assert answer["before"]["verdict"] == answer["now"]["verdict"] == "FORWARDED" and answer["same"] is True
+    drops = run(capsys, *both(tmp_path, plain, asks.replace("docker0 -j ACCEPT", "docker0 -j DROP")))
+    assert drops["now"]["verdict"] == "UNKNOWN" and "it depends on the interface: say --in and --out" in drops["assumed"]
+
+
 def test_chances_before_and_now(tmp_path: Path, capsys) -> None:
     dumps = [(GOLDEN / f"{name}.iptables-save").read_text() for name in ("03-many-endpoints", "04-no-endpoints")]
     words = both(tmp_path, *dumps)[:3]

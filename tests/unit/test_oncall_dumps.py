@@ -129,9 +129,19 @@ def test_weave_s_controller_may_stop_it(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_portals_of_a_kube_proxy_that_was_a_proxy(capsys: pytest.CaptureFixture[str]) -> None:
-    """The second thread: what goes to 10.0.0.0/8 is not masqueraded, so that the other subnet cannot answer."""
+    """The second thread: containers do not reach another subnet, and what goes to 10.0.0.0/8 is not masqueraded."""
     answer = trace(capsys, "userspace-portals", "--from 10.244.1.5 --to 10.0.0.1:443 --in eth0")
     assert answer["verdict"] == "DELIVERED" and answer["received"]["dport"] == 36001
     _, why = explained(capsys, "userspace-portals", "--from 10.244.1.5 --to 10.9.0.1:5432 --in eth0 --out eth0")
     assert any("POSTROUTING rule 2: destination address is 10.9.0.1, the rule wants any but 10.0.0.0/8" in line
                for line in why["remarks"])
+
+
+def test_amazon_s_chains_between_kube_proxy_s(capsys: pytest.CaptureFixture[str]) -> None:
+    """The thread's mangle and nat, whose connection marks and SNAT are met on the way; filter was added here."""
+    words = "--from 10.0.1.44 --to 172.20.0.1:443 --all"
+    answer, why = explained(capsys, "aws-connmark", words)
+    assert [(one["probability"], one["verdict"]) for one in answer["outcomes"]] == [(0.5, "DROPPED")] * 2
+    assert why["obstacles"][0]["place"] == "filter FORWARD's policy" and why["arrives_then"]
+    assert any("10.0.1.77 is not taken for local" in line and "AWS-SNAT-CHAIN-1" in line for line in answer["assumed"])
+    assert any("each of the 3 ways" in line for line in answer["assumed"])
