@@ -42,6 +42,7 @@ def add_drift(parser: argparse.ArgumentParser) -> None:
     add_settings(parser)
     # What nobody says is taken from the rules, so that a default may not look as if somebody had said it.
     parser.set_defaults(run=run_drift, as_of=None, masquerade_bit=None)
+    parser.usage = "%(prog)s [options] OBJECTS RULES\n       %(prog)s [options] --kubeconfig FILE RULES"
 
 
 def run_drift(options: argparse.Namespace) -> int:

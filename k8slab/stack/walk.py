@@ -28,6 +28,7 @@ from collections.abc import Callable
 
 from k8slab.iptables import CannotTell, Chain, Context, Miss, Place, Rule, Table
 from k8slab.iptables.context import Answer
+from k8slab.iptables.options import UNREAD, UNREADABLE
 from k8slab.iptables.said import asks, comment
 from k8slab.stack.skb import Skb
 from k8slab.stack.stack import Ended
@@ -148,7 +149,8 @@ class Walk:
         return ended
 
     def _unknown(self, rule: Rule) -> Ended:
-        why = f"the target {rule.target.name} is not modelled: where it would send the packet cannot be told"
+        known = UNREADABLE if rule.target.words == UNREAD else "is not modelled"
+        why = f"the target {rule.target.name} {known}: where it would send the packet cannot be told"
         self._step("RULE", rule, "UNKNOWN", why)
         return Ended("UNKNOWN", f"{self.chain.name} rule {self.at} ({rule.text}): {why}", rule)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from k8slab import cli, iptables
+from k8slab.packet import Packet
 from tests.iptables.real import inside
 
 DUMPS = Path(__file__).parent / "dumps"
@@ -40,9 +41,10 @@ def test_each_is_printed_as_it_was_read(name: str) -> None:
 @pytest.mark.kernel
 @pytest.mark.parametrize("name", NAMES)
 def test_the_real_program_takes_each(name: str) -> None:
-    """But for rules with ipsets, which are kept beside the rules and would have to be made first."""
+    """But for rules with ipsets, which are kept beside the rules, and for what the program itself cannot read."""
     lines = (DUMPS / f"{name}.rules").read_text().splitlines()
-    text = "\n".join(line for line in lines if "--match-set" not in line) + "\n"
+    text = "\n".join(line for line in lines if "--match-set" not in line
+                     and "[unsupported" not in line) + "\n"
     done: subprocess.CompletedProcess[str] = inside("iptables-nft-restore", text)
     assert done.returncode == 0, done.stderr
 
@@ -145,3 +147,29 @@ def test_amazon_s_chains_between_kube_proxy_s(capsys: pytest.CaptureFixture[str]
     assert why["obstacles"][0]["place"] == "filter FORWARD's policy" and why["arrives_then"]
     assert any("10.0.1.77 is not taken for local" in line and "AWS-SNAT-CHAIN-1" in line for line in answer["assumed"])
     assert any("each of the 3 ways" in line for line in answer["assumed"])
+
+
+def test_what_an_older_iptables_could_not_read(capsys: pytest.CaptureFixture[str]) -> None:
+    """The thread: the node's own iptables prints `DNAT [unsupported revision]` for each endpoint."""
+    words = "--from 10.55.3.8 --to {} --in cni0 --out eth0"
+    answer, why = explained(capsys, "unsupported-revision", words.format("10.96.0.1:443"))
+    assert answer["verdict"] == "UNKNOWN" and "a newer iptables than the one that printed" in answer["reason"]
+    assert "Were it not there" in why["text"][-1]
+    assert trace(capsys, "unsupported-revision", words.format("192.168.8.30:6443"))["verdict"] == "FORWARDED"
+
+
+@pytest.mark.parametrize("rule", ["-j DNAT [unsupported", "-j DNAT [unsupported version]", "[unsupported revision]",
+                                  "! [unsupported revision] -j DROP"])
+def test_only_the_two_words_are_taken(rule: str) -> None:
+    with pytest.raises(iptables.RulesError):
+        iptables.parse(f"*nat\n-A PREROUTING {rule}\nCOMMIT\n")
+
+
+def test_a_match_that_could_not_be_read_is_not_told() -> None:
+    rule = iptables.read_rule("-A X -p tcp -m owner [unsupported revision] -j ACCEPT")
+    assert rule.normal == rule.text
+    marked = iptables.read_rule("-A X -m mark [unsupported revision] -p tcp --dport 80 -j ACCEPT")
+    packet = iptables.Context(Packet("tcp", "10.0.0.1", "10.0.0.2", 1, 80))
+    assert "newer iptables" in str(marked.check(packet, ("filter", "X", 1)))
+    assert isinstance(marked.check(iptables.Context(Packet("tcp", "10.0.0.1", "10.0.0.2", 1, 81)), ("filter", "X", 1)),
+                      iptables.Miss)
