@@ -1,7 +1,7 @@
-"""The command line: `k8slab trace`, `demo`, `render`, `doctor`, `kubectl` and `serve`.
+"""The command line: `k8slab trace`, `demo`, `render`, `drift`, `doctor`, `kubectl` and `serve`.
 
-Exit status: 0 when the question was answered, whatever the verdict; 1 when the input is wrong, with
-one line that says where and what would be right; 2 for a wrong command line.
+Exit status: 0 when the question was answered, whatever the verdict (3 from `drift` where the two differ); 1 when the
+input is wrong, with one line that says where and what would be right; 2 for a wrong command line.
 """
 
 from __future__ import annotations
@@ -16,33 +16,28 @@ import shlex
 import sys
 from collections.abc import Sequence
 from fractions import Fraction
-from pathlib import Path
 
-from k8slab import iptables
-from k8slab.errors import CommandError, Told
+from k8slab import tracing
+from k8slab.errors import CommandError, Told, Wrong
 from k8slab.iptables import Ruleset
 from k8slab.kubectl import add_kubectl
 from k8slab.dataplanes import DATAPLANES
-from k8slab.model.chance import Seeded
-from k8slab.model.dump import Question, proved_local
+from k8slab.drift import add_drift
+from k8slab.oncall.files import read_rules
 from k8slab.packet import ECHO_REQUEST, PORT_PROTOCOLS, Packet
 from k8slab.render import add_render, ipv4_address
 from k8slab.serving import add_serve
 from k8slab.trace import Trace, packet_dict
 
-BIG = 1 << 20              # bytes of rules, some thousands, that are all read before anybody notices
+QUICK = ("trace", "demo", "render", "drift")      # commands that end before there is garbage worth looking for
 SOURCE_PORT = 40000        # what `--from` means where it names no port
 ARTICLE = Packet("tcp", "10.244.1.5", "10.96.0.1", SOURCE_PORT, 443)
 
 
-class Wrong(Exception):
-    """A command line that argparse lets through and that makes no sense; exit status 2."""
-
-
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    if words is None:
-        gc.disable()           # a process of its own ends before it has garbage worth looking for
+    if words is None and sys.argv[1:2] and sys.argv[1] in QUICK:
+        gc.disable()           # a process of its own
     parser = build_parser()
     options = parser.parse_args(words)
     try:
@@ -73,6 +68,8 @@ def build_parser() -> argparse.ArgumentParser:
                                    description="Say where a packet goes through the rules of one node, and why."))
     add_render(commands.add_parser("render", help="what kube-proxy writes for a cluster's objects",
                                    description="Write what kube-proxy writes on one node for a cluster's Services."))
+    add_drift(commands.add_parser("drift", help="what kube-proxy should have written beside what is there",
+                                  description="Compare a node's rules with what kube-proxy writes for the objects."))
     doctor = commands.add_parser("doctor", help="what this machine allows, and which dataplane will be used")
     doctor.add_argument("--json", action="store_true", help="the answer as JSON")
     doctor.set_defaults(run=run_doctor)
@@ -88,10 +85,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_trace(trace: argparse.ArgumentParser) -> None:
-    trace.add_argument("rules", metavar="RULES", help="iptables-save text; - reads standard input")
-    trace.add_argument("--from", dest="source", metavar="ADDR[:PORT]", required=True, type=_endpoint,
+    trace.add_argument("rules", metavar="RULES", nargs="?",
+                       help="iptables-save text, packed with gzip or not; - reads standard input")
+    trace.add_argument("--from", dest="source", metavar="ADDR[:PORT]", type=_endpoint,
                        help=f"who sends the packet (port {SOURCE_PORT} unless given)")
-    trace.add_argument("--to", dest="target", metavar="ADDR:PORT", required=True, type=_endpoint,
+    trace.add_argument("--to", dest="target", metavar="ADDR:PORT", type=_endpoint,
                        help="whom it is for; for icmp an address alone")
     trace.add_argument("--proto", choices=("tcp", "udp", "sctp", "icmp"), default="tcp")
     trace.add_argument("--local", metavar="ADDR", action="append", default=[], type=ipv4_address,
@@ -105,7 +103,8 @@ def _add_trace(trace: argparse.ArgumentParser) -> None:
     chance.add_argument("--all", action="store_true", help="every way in which chance can fall, with its probability")
     trace.add_argument("--json", action="store_true", help="the answer as JSON")
     trace.add_argument("--check", action="store_true", help="check every rule of a big dump, also what is not met")
-    trace.set_defaults(run=run_trace)
+    tracing.add_flags(trace)
+    trace.set_defaults(run=run_trace, missing=trace.error)
 
 
 def _endpoint(word: str) -> tuple[str, int | None]:
@@ -142,13 +141,19 @@ def run_doctor(options: argparse.Namespace) -> None:
 
 def run_trace(options: argparse.Namespace) -> None:
     """Print where the rules send the packet."""
-    rules = _read(options.rules, options.check)
-    print(_traced(options, rules))
+    tracing.check(options)
+    if options.service:
+        return tracing.run_service(options)
+    packet = _packet(options)
+    if options.diff:
+        return tracing.run_diff(options, packet)
+    print(_traced(options, packet, read_rules(options.rules, options.check)))
 
 
 def trace(rules: Ruleset, words: str) -> str:
     """What `k8slab trace` prints for rules that are at hand; `words`: its options, as in a shell.
 
+    >>> from k8slab import iptables
     >>> from k8slab.lab import kube_proxy_rules
     >>> rules = iptables.parse(kube_proxy_rules())
     >>> print(trace(rules, "--from 10.244.1.5 --to 10.96.0.1:443 --all").splitlines()[0])
@@ -160,7 +165,10 @@ def trace(rules: Ruleset, words: str) -> str:
     try:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
             options = build_parser().parse_args(["trace", "-", *shlex.split(words)])
-        return _traced(options, rules)
+            if options.diff or options.service:
+                raise Wrong("--diff and --service read files: on the command line")
+            tracing.check(options)
+        return _traced(options, _packet(options), rules)
     except (Wrong, ValueError) as error:
         raise CommandError(str(error)) from None
     except SystemExit as end:
@@ -169,45 +177,15 @@ def trace(rules: Ruleset, words: str) -> str:
         raise CommandError(said.getvalue().splitlines()[-1]) from None
 
 
-def _traced(options: argparse.Namespace, rules: Ruleset) -> str:
-    question, assumed = _question(options, rules)
-    if options.all:
-        outcomes = list(question.outcomes())
-        return json.dumps({"outcomes": [_outcome(p, t) for p, t in outcomes], "assumed": assumed}, indent=2) \
-            if options.json else _outcome_table(outcomes, assumed)
-    found = question.trace(Seeded(options.seed))
+def _traced(options: argparse.Namespace, packet: Packet, rules: Ruleset) -> str:
+    question, assumed = tracing.make_question(options, packet, rules)
+    answer = tracing.answer(options, question, assumed)
+    said = answer.to_dict() | {"assumed": assumed}
     if options.json:
-        return json.dumps(found.to_dict() | {"assumed": assumed}, indent=2)
-    return "\n".join([str(found), "", *_assumed_lines(assumed)]).rstrip()
-
-
-def _read(name: str, whole: bool = True) -> Ruleset:
-    """The rules of a file. Those of a big one are read as the packet meets them, unless the `whole` is wanted."""
-    data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    return iptables.parse(data, "standard input" if name == "-" else name, lazily=len(data) > BIG and not whole)
-
-
-def _question(options: argparse.Namespace, rules: Ruleset) -> tuple[Question, list[str]]:
-    """The question that the options ask, and what had to be assumed to ask it."""
-    packet = _packet(options)
-    proved = proved_local(rules)
-    local = list(dict.fromkeys([*options.local, *proved]))
-    assumed = [f"{address} is local: the rules for NodePorts name it" for address in proved
-               if address not in options.local]
-    if options.from_node and packet.src not in local:
-        local.insert(0, packet.src)
-        assumed.append(f"{packet.src} is an address of the node, since a program there sends from it")
-    if not options.from_node and packet.src in local:
-        raise Wrong(f"{packet.src} is an address of the node: say --from-node if a program there sends the packet")
-    if any(table.whole for table in rules.tables):
-        assumed.append("rules that the packet does not meet are right (--check reads them, too)")
-    if not local:
-        assumed.append("no address but 127.0.0.0/8 is the node's own (--local ADDR names one)")
-    if not (options.iif or options.from_node):
-        assumed.append("the packet comes in on some interface (--in IFACE names it)")
-    if not options.oif:
-        assumed.append("it would leave by some interface (--out IFACE names it)")
-    return Question(rules, packet, tuple(local), options.iif, options.oif, options.from_node), assumed
+        found = {"outcomes": [_outcome(p, t) for p, t in answer.ways]} if options.all else answer.ways[0][1].to_dict()
+        return json.dumps(found | said, indent=2)
+    whole = _outcome_table(answer.ways) if options.all else str(answer.ways[0][1])
+    return "\n".join([whole, *answer.lines(), "", *tracing.assumed_lines(assumed)]).rstrip()
 
 
 def _packet(options: argparse.Namespace) -> Packet:
@@ -226,7 +204,7 @@ def _outcome(probability: Fraction, trace: Trace) -> dict:
             "received": packet_dict(trace.received), "masqueraded": trace.masqueraded}
 
 
-def _outcome_table(outcomes: list[tuple[Fraction, Trace]], assumed: list[str]) -> str:
+def _outcome_table(outcomes: Sequence[tuple[Fraction, Trace]]) -> str:
     """One line for each way chance can fall, with the chains that it leads through."""
     sent = outcomes[0][1].sent
     lines = [f"{sent}: {len(outcomes)} way{'s' * (len(outcomes) > 1)} in which chance can fall", "",
@@ -237,11 +215,7 @@ def _outcome_table(outcomes: list[tuple[Fraction, Trace]], assumed: list[str]) -
         lines.append(f"{float(probability):11.9f}  {trace.verdict:<9}  {at:<21}  {said:<11}  "
                      + " ".join(c for c in trace.chains if c.startswith(("KUBE-SVC", "KUBE-SVL", "KUBE-SEP"))))
         lines += [f"             {trace.reason}"] if trace.reason else []
-    return "\n".join([*lines, "", *_assumed_lines(assumed)]).rstrip()
-
-
-def _assumed_lines(assumed: list[str]) -> list[str]:
-    return ["Assumed:", *(f"  {line}" for line in assumed)] if assumed else []
+    return "\n".join(lines)
 
 
 def _print_json(value: object) -> None:

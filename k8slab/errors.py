@@ -9,6 +9,10 @@ class Told(Exception):
         return [f"{type(self).__name__}: {self}"]
 
 
+class Wrong(Exception):
+    """A command line that argparse lets through and that makes no sense; exit status 2."""
+
+
 class CommandError(Told, ValueError):
     """A command that failed, on either dataplane, or that the model does not know.
 

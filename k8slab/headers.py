@@ -23,7 +23,7 @@ def to_bytes(packet: Packet) -> bytes:
     """A packet as it is on a wire, from IP up.
 
     >>> to_bytes(Packet("udp", "10.0.0.1", "10.0.0.2", 53, 54)).hex()
-    '4500001c00010000401166cf0a0000010a000002003500360008ebe0'
+    '4500001c00010000401166ce0a0000010a000002003500360008eb70'
 
     Raises ValueError for a packet with an address that cannot be known.
     """

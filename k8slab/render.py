@@ -42,19 +42,19 @@ def add_render(parser: argparse.ArgumentParser) -> None:
     """The words of the command."""
     parser.add_argument("objects", metavar="OBJECTS",
                         help="a List of Services, EndpointSlices and Nodes, JSON or YAML; - reads standard input")
-    _add_node(parser)
-    _add_settings(parser)
+    add_node(parser)
+    add_settings(parser)
     add = parser.add_argument
     add("--mode", choices=tuple(reversed(FOREIGN)), default="iptables", help="the proxy mode (default: iptables); "
         "nftables writes what nft list table ip kube-proxy prints, for ClusterIP Services")
     add("--form", choices=FORMS, default="save", help="what iptables-save prints afterwards (default), what is fed to "
         "iptables-restore, or what is set up beside it")
-    add("--as-of", choices=tuple(LAYOUTS), default="1.36",
-        help="the layout of this release; the older ones for ClusterIP Services")
+    add("--service-cidr", metavar="CIDR", action="append", default=[], type=_network, help="the cluster's Service "
+        "range, of which nftables mode drops the addresses that no Service has; may be given again")
     parser.set_defaults(run=run_render, refuse=parser.error)
 
 
-def _add_node(parser: argparse.ArgumentParser) -> None:
+def add_node(parser: argparse.ArgumentParser) -> None:
     """Whose rules, and how its own traffic is told."""
     add = parser.add_argument
     add("--node", metavar="NAME", help="the node whose rules are wanted; may be left out where OBJECTS has one Node")
@@ -70,7 +70,7 @@ def _add_node(parser: argparse.ArgumentParser) -> None:
         help="traffic that comes in by an interface of this prefix is local")
 
 
-def _add_settings(parser: argparse.ArgumentParser) -> None:
+def add_settings(parser: argparse.ArgumentParser) -> None:
     """kube-proxy's own flags."""
     add = parser.add_argument
     add("--nfacct", action="store_true", help="with the matches that count in the kernel's accounting objects")
@@ -78,8 +78,8 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     add("--nodeport-addresses", metavar="CIDR", action="append", default=[], type=_network,
         help="serve NodePorts at the node's addresses in this range alone; may be given again")
     add("--no-localhost-nodeports", action="store_true", help="serve no NodePorts at 127.0.0.1")
-    add("--service-cidr", metavar="CIDR", action="append", default=[], type=_network, help="the cluster's Service "
-        "range, of which nftables mode drops the addresses that no Service has; may be given again")
+    add("--as-of", choices=tuple(LAYOUTS), default="1.36",
+        help="the layout of this release; the older ones for ClusterIP Services")
     add("--masquerade-bit", metavar="N", type=_bit, default=14, help="the bit of the mark (default: 14)")
 
 
@@ -116,7 +116,7 @@ def run_render(options: argparse.Namespace) -> None:
     objects = read_objects(read_items(options.objects))
     detector: Detector | None = options.detector
     config = Config(
-        _node(options, objects),
+        chosen_node(options, objects),
         detector,
         options.masquerade_all,
         tuple(options.nodeport_addresses),
@@ -184,8 +184,8 @@ def _documents(called: str, text: str) -> list[object]:
         ) from None
 
 
-def _node(options: argparse.Namespace, objects: Objects) -> Node:
-    """The node: by its name, or the only one; what flags say goes before what the object says."""
+def chosen_node(options: argparse.Namespace, objects: Objects) -> Node:
+    """The node: by its name, or the only one; what flags say goes before what the object says. Raises ObjectError."""
     names = ", ".join(node.name for node in objects.nodes)
     if options.node is None and len(objects.nodes) != 1:
         there = f"OBJECTS has {names}" if names else "OBJECTS has no Node"

@@ -84,6 +84,17 @@ def read_direction(word: str) -> str:
     return name
 
 
+def read_address_range(word: str) -> tuple[int, int]:
+    """`10.0.0.1-10.0.0.9`, both ends included, or one address; one that ends before it begins holds nothing."""
+    low, dash, high = word.partition("-")
+    return read_quad(low, word), read_quad(high if dash else low, word)
+
+
+def save_address_range(value: tuple[int, int]) -> str:
+    """`10.0.0.1-10.0.0.9`; both ends are printed even where they are one."""
+    return f"{dotted(value[0])}-{dotted(value[1])}"
+
+
 STATES = ("INVALID", "NEW", "RELATED", "ESTABLISHED", "UNTRACKED", "SNAT", "DNAT")
 STATUSES = ("NONE", "EXPECTED", "SEEN_REPLY", "ASSURED", "CONFIRMED")
 ADDRESS_TYPES = ("UNSPEC", "UNICAST", "LOCAL", "BROADCAST", "ANYCAST", "MULTICAST", "BLACKHOLE",
@@ -97,6 +108,8 @@ FLAG = Kind(lambda: True, words=0, say=lambda value: "yes", found=lambda found: 
 NETWORK = Kind(read_network, save_network, lambda wanted, found: found & wanted[1] == wanted[0],
                save_host, dotted, lambda value: value[1] != WHOLE)
 HOST = Kind(read_host, save_host, NETWORK.holds, save_host, dotted, NETWORK.within)
+ADDRESS_RANGE = Kind(read_address_range, save_address_range, lambda wanted, found: wanted[0] <= found <= wanted[1],
+                     save_address_range, dotted, lambda value: True)
 INTERFACE = Kind(read_interface, holds=interface_holds, found=lambda name: name or "(none)")
 PROTOCOL = Kind(read_protocol, save_protocol, say=save_protocol, found=save_protocol)
 PROTOCOL_NUMBER = Kind(read_protocol, str, say=save_protocol, found=save_protocol)

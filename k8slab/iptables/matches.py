@@ -12,14 +12,14 @@ from dataclasses import replace
 
 from k8slab.iptables.context import Answer, CannotTell, Context, Miss, Place
 from k8slab.iptables.errors import RulesError
-from k8slab.iptables.kinds import (ADDRESS_TYPE, CT_STATE, CT_STATUS, DIRECTION, FLAG, HOST, ICMP_TYPE,
+from k8slab.iptables.kinds import (ADDRESS_RANGE, ADDRESS_TYPE, CT_STATE, CT_STATUS, DIRECTION, FLAG, HOST, ICMP_TYPE,
                                    INTERFACE, MARK,
                                    MASK, NAME, NETWORK, PORT_LIST, PORTS, PROBABILITY, PROTOCOL,
                                    PROTOCOL_NUMBER, RATE,
                                    STATE, TCP_FLAG_TEST, Kind, number_kind, text_kind)
 from k8slab.iptables.names import PROTOCOL_NUMBERS
 from k8slab.iptables.options import Extension, Given, Option, Settings, Spec
-from k8slab.iptables.shown import (addrtype_shown, dashless, icmp_shown, limit_shown, mark_shown,
+from k8slab.iptables.shown import (addrtype_shown, dashless, icmp_shown, iprange_shown, limit_shown, mark_shown,
                                    multiport_shown, ports_shown, recent_shown, statistic_shown)
 from k8slab.iptables.stateful import check_limit, check_recent, check_statistic
 from k8slab.iptables.values import RATE_UNITS, WHOLE, integer, read_choice, read_ports, save_ports
@@ -245,6 +245,11 @@ MATCHES: dict[str, Spec] = {spec.name: spec for spec in (
         protocols=("tcp", "udp", "udplite", "sctp", "dccp"), plain_protocol=True,
         needs=("--sports", "--dports", "--ports"), excludes=(("--sports", "--dports", "--ports"),),
         show=multiport_shown),
+    Spec("iprange", (
+        Option("--src-range", ADDRESS_RANGE, "source address", lambda ctx: address_number(ctx.packet.src), NO_ADDRESS,
+               True),
+        Option("--dst-range", ADDRESS_RANGE, "destination address", lambda ctx: address_number(ctx.packet.dst),
+               NO_ADDRESS, True)), needs=("--src-range", "--dst-range"), show=iprange_shown),
     Spec("icmp", (Option("--icmp-type", ICMP_TYPE, "ICMP type", _icmp, "this packet has none", True),),
          protocols=("icmp",), needs=("--icmp-type",), show=icmp_shown),
     Spec("comment", (Option("--comment", text_kind(255, "a comment")),), needs=("--comment",),

@@ -82,10 +82,10 @@ LOG_LEVEL_SHOWN = ("emerg", "alert", "crit", "error", "warn", "notice", "info", 
 
 # Extensions of the real program that parse here, keep their words, and stop a walk that meets them.
 OTHER_MATCHES = frozenset("""ah bpf cgroup cluster connbytes connlabel connlimit cpu dccp devgroup dscp ecn esp
-    hashlimit helper ipcomp iprange ipvs length mac osf owner pkttype policy quota rateest realm rpfilter set
+    hashlimit helper ipcomp ipvs length mac osf owner pkttype policy quota rateest realm rpfilter set
     socket srh string tcpmss time tos ttl u32
     account asn condition dhcpmac fuzzy geoip iface ipp2p ipv4options length2 lscan pknock proto psd quota2
     layer7 ndpi""".split())          # the last two lines are of xtables-addons and others outside the kernel
-OTHER_TARGETS = frozenset("""AUDIT CHECKSUM CLASSIFY CLUSTERIP CONNSECMARK DSCP ECN HMARK IDLETIMER LED NETMAP
-    NFQUEUE QUEUE RATEEST SECMARK SET SYNPROXY TCPMSS TCPOPTSTRIP TEE TOS TPROXY TTL ULOG
+OTHER_TARGETS = frozenset("""AUDIT CLASSIFY CLUSTERIP CONNSECMARK DSCP ECN HMARK IDLETIMER LED NETMAP
+    NFQUEUE QUEUE RATEEST SECMARK SET SYNPROXY TCPOPTSTRIP TEE TOS TPROXY TTL ULOG
     ACCOUNT ASN CHAOS DELUDE DHCPMAC DNETMAP ECHO IPMARK LOGMARK NDPI SYSRQ TARPIT""".split())

@@ -71,6 +71,10 @@ class Given:
 
 Settings = dict[str, Given]
 
+# What iptables-save prints in place of options that a newer program has given to the kernel (iptables.c).
+UNREAD = ("[unsupported", "revision]")
+UNREADABLE = "was made by a newer iptables than the one that printed these rules, which could not read it"
+
 
 @lru_cache(maxsize=65536)
 def given(option: Option, into: Option, negated: bool, *words: str) -> Given:
@@ -157,8 +161,8 @@ class Extension:
     def check(self, ctx: Context, place: Place) -> Answer:
         """None for a hit of the whole match, else why not."""
         if self.spec is None:
-            return CannotTell(self.name,
-                              f"the match {self.name} is not modelled: whether it hits cannot be told")
+            why = UNREADABLE if self.words == UNREAD else "is not modelled"
+            return CannotTell(self.name, f"the match {self.name} {why}: whether it hits cannot be told")
         return self.spec.check(self, ctx, place)
 
     def save_options(self) -> list[str]:

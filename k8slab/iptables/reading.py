@@ -19,7 +19,7 @@ from k8slab.iptables.errors import RulesError
 from k8slab.iptables.kinds import INTERFACE, NETWORK
 from k8slab.iptables.matches import IP, MATCHES
 from k8slab.iptables.names import OTHER_MATCHES, OTHER_TARGETS
-from k8slab.iptables.options import Extension, Given, Option, Settings, Spec, given, settled, stored
+from k8slab.iptables.options import UNREAD, Extension, Given, Option, Settings, Spec, given, settled, stored
 from k8slab.iptables.rule import Counters, Rule
 from k8slab.iptables.targets import GOTO, JUMP, TARGETS, Target
 from k8slab.iptables.values import save_protocol
@@ -175,9 +175,18 @@ class Reader:
                 return self._foreign(part)
             if option := part.option(word):
                 return self._give(part, option)
+        if word == UNREAD[0] and self.parts:
+            return self._unread(self.parts[-1])
         if word[:1] != "-":
             raise RulesError("is not an option", "an option begins with -, and a text with blanks is quoted")
         raise RulesError("is not an option of this rule", hint_for(word))
+
+    def _unread(self, part: Part) -> None:
+        """`-j DNAT [unsupported revision]`: the dump has no more of it, so that it is like one not known here."""
+        self._positive()
+        if self._next(UNREAD[1]) != UNREAD[1]:
+            raise RulesError("is not an option", f"what an older iptables cannot read it prints as {' '.join(UNREAD)}")
+        part.spec, part.given, part.words = None, {}, list(UNREAD)
 
     def _protocol_match(self, word: str) -> Part | None:
         """The match of the protocol that -p named, where it has this option and is not loaded yet."""

@@ -10,8 +10,13 @@ from k8slab.iptables.rule import Rule
 
 
 def comment(rule: Rule) -> str:
-    """The rule's comment, "" where it has none."""
-    return next((match.value("--comment") for match in rule.matches if match.name == "comment"), "")
+    """The rule's comment, "" where it has none; Calico's rules have two.
+
+    >>> from k8slab.iptables import read_rule
+    >>> comment(read_rule('-A X -m comment --comment cali:Za7 -m comment --comment "Unknown interface" -j DROP'))
+    'cali:Za7, Unknown interface'
+    """
+    return ", ".join(match.value("--comment") for match in rule.matches if match.name == "comment")
 
 
 def asks(rule: Rule) -> str:

@@ -77,6 +77,13 @@ RECENT_SHOWN = {
 }
 
 
+def iprange_shown(match: Extension, numeric: bool) -> str:
+    """`source IP range 10.0.0.1-10.0.0.9 destination IP range ! 10.1.0.1-10.1.0.9`."""
+    sides = {"--src-range": "source", "--dst-range": "destination"}
+    return " ".join(f"{sides[one.option.name]} IP range {'! ' * one.negated}{one.option.kind.save(one.value)}"
+                    for one in match.given)
+
+
 def recent_shown(match: Extension, numeric: bool) -> str:
     """`recent: CHECK seconds: 10800 reap name: A side: source mask: 255.255.255.255`."""
     words = [RECENT_SHOWN[given.option.name].format(given.value) for given in match.given
@@ -143,3 +150,13 @@ def log_shown(target: Extension, numeric: bool) -> str:
 def ct_shown(target: Extension, numeric: bool) -> str:
     """`CT notrack zone 5`."""
     return f"CT {dashless(target, numeric)}".rstrip()
+
+
+def checksum_shown(target: Extension, numeric: bool) -> str:
+    """`CHECKSUM fill`."""
+    return "CHECKSUM fill"
+
+
+def mss_shown(target: Extension, numeric: bool) -> str:
+    """`TCPMSS clamp to PMTU`, `TCPMSS set 1400`."""
+    return f"TCPMSS set {target.value('--set-mss')}" if "--set-mss" in target else "TCPMSS clamp to PMTU"

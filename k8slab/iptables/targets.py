@@ -2,7 +2,7 @@
 
 A target's `kind` says what a walk does with it: "verdict" ends it (ACCEPT, DROP, REJECT), "return" goes back,
 "jump" and "goto" go to the chain that is the target's name, "nat" rewrites and ends, "mark" and "connmark"
-change marks, "ct" speaks to conntrack, "log" and "trace" report, and "unknown" is a target of which only the
+change marks, "ct" speaks to conntrack, "log" and "trace" report, "aside" changes what no walk reads, and "unknown" is a target of which only the
 words are known. Where each may stand is checked as iptables-nft and the kernel check it.
 """
 
@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from k8slab.iptables.errors import RulesError
 from k8slab.iptables.kinds import CT_EVENT, LOG_LEVEL, MARK, NAME, REJECT_TYPE, Kind, number_kind, text_kind
 from k8slab.iptables.options import Extension, Given, Option, Settings, Spec
-from k8slab.iptables.shown import connmark_shown, ct_shown, dashless, log_shown, nat_shown, set_mark_shown
+from k8slab.iptables.shown import (checksum_shown, connmark_shown, ct_shown, dashless, log_shown, mss_shown, nat_shown,
+                                   set_mark_shown)
 from k8slab.iptables.values import (WHOLE, integer, read_mark, read_ports, read_quad, save_ports,
                                     save_whole_mark)
 from k8slab.packet import dotted
@@ -237,4 +238,9 @@ TARGETS: dict[str, Spec] = {spec.name: spec for spec in (
                    Option("--nflog-threshold", number_kind(1, 65535, "a count"))), kind="log",
          show=dashless),
     Spec("TRACE", kind="trace"),
+    Spec("CHECKSUM", (Option("--checksum-fill"),), needs=("--checksum-fill",), kind="aside", tables=("mangle",),
+         show=checksum_shown),
+    Spec("TCPMSS", (Option("--set-mss", number_kind(0, 65515, "a segment's size")), Option("--clamp-mss-to-pmtu")),
+         needs=("--set-mss", "--clamp-mss-to-pmtu"), excludes=(("--set-mss", "--clamp-mss-to-pmtu"),),
+         kind="aside", show=mss_shown),
 )}

@@ -8,7 +8,7 @@ from k8slab.kubeproxy.nftables import NotInNftables, nft_table
 from k8slab.kubeproxy.objects import Node, ObjectError, Objects, read_objects
 from k8slab.kubeproxy.older import LAYOUTS, TooOld
 from k8slab.kubeproxy.proxier import Proxier, Sync
-from k8slab.kubeproxy.setup import saved, setup
+from k8slab.kubeproxy.setup import made, saved, setup
 
 __all__ = [
     "LAYOUTS",
@@ -23,6 +23,7 @@ __all__ = [
     "TooOld",
     "bridge",
     "interface_prefix",
+    "made",
     "nft_table",
     "pod_cidr",
     "read_objects",

@@ -54,11 +54,15 @@ def setup(config: Config) -> str:
     return "\n".join([*parts, ""])
 
 
-def saved(config: Config, restore_text: str) -> str:
-    """What `iptables-save` prints on a node where kube-proxy has made both its parts."""
-    made = (
+def made(config: Config, restore_text: str) -> iptables.Ruleset:
+    """The rules of a node on which kube-proxy has made both its parts, and nobody anything else."""
+    return (
         iptables.Ruleset()
         .restore(setup(config), noflush=True, name="setup")
         .restore(restore_text, noflush=True, name="restore")
     )
-    return str(made.normal())
+
+
+def saved(config: Config, restore_text: str) -> str:
+    """What `iptables-save` prints on a node where kube-proxy has made both its parts."""
+    return str(made(config, restore_text).normal())

@@ -34,6 +34,7 @@ from dataclasses import dataclass
 from k8slab.iptables import CannotTell, Chain, Context, Miss, Place, Rule, Table
 from k8slab.iptables.context import Answer
 from k8slab.iptables.index import FEW, Leaf, candidates, following
+from k8slab.iptables.options import UNREAD, UNREADABLE
 from k8slab.iptables.said import asks, comment
 from k8slab.stack.skb import Skb
 from k8slab.stack.stack import Ended
@@ -183,6 +184,9 @@ class PlainWalk:
     def _log(self, rule: Rule) -> None:
         self._step("RULE", rule, "", f"{rule.target.name} reports the packet, and the walk goes on")
 
+    def _aside(self, rule: Rule) -> None:
+        self._step("RULE", rule, "", f"{rule.target.name} changes what no rule here reads, and the walk goes on")
+
     def _nat(self, rule: Rule) -> Ended:
         ended, before, why = self.nat(self.skb, rule, self.hook)
         dropped = ended.verdict == "DROP"
@@ -190,7 +194,8 @@ class PlainWalk:
         return ended
 
     def _unknown(self, rule: Rule) -> Ended:
-        why = f"the target {rule.target.name} is not modelled: where it would send the packet cannot be told"
+        known = UNREADABLE if rule.target.words == UNREAD else "is not modelled"
+        why = f"the target {rule.target.name} {known}: where it would send the packet cannot be told"
         self._step("RULE", rule, "UNKNOWN", why)
         return Ended("UNKNOWN", f"{self.chain.name} rule {self.at} ({rule.text}): {why}", rule)
 
@@ -228,7 +233,7 @@ _VERDICTS = {
 _ACTIONS: dict[str, Callable[[PlainWalk, Rule], Ended | None]] = {
     "verdict": PlainWalk._verdict, "jump": PlainWalk._jump, "goto": PlainWalk._jump, "return": PlainWalk._return,
     "mark": PlainWalk._mark, "connmark": PlainWalk._connmark, "ct": PlainWalk._ct, "log": PlainWalk._log,
-    "trace": PlainWalk._log, "nat": PlainWalk._nat, "unknown": PlainWalk._unknown,
+    "trace": PlainWalk._log, "aside": PlainWalk._aside, "nat": PlainWalk._nat, "unknown": PlainWalk._unknown,
 }
 
 

@@ -13,9 +13,9 @@ from k8slab.trace import Trace
 PLAIN = {"source address": "-s", "destination address": "-d", "incoming interface": "-i", "outgoing interface": "-o",
          "protocol": "-p"}
 MATCHES = ("-s", "-d", "-i", "-o", "-p", "tcp", "udp", "sctp", "icmp", "multiport", "conntrack", "state", "addrtype",
-           "mark", "connmark", "recent", "statistic", "limit")
+           "mark", "connmark", "recent", "statistic", "limit", "iprange")
 TARGETS = ("ACCEPT", "DROP", "REJECT", "RETURN", "jump", "goto", "MARK", "CONNMARK", "CT", "LOG", "NFLOG", "TRACE",
-           "DNAT", "SNAT", "MASQUERADE", "REDIRECT", "none")
+           "CHECKSUM", "TCPMSS", "DNAT", "SNAT", "MASQUERADE", "REDIRECT", "none")
 WANTED = 10
 
 
@@ -52,7 +52,7 @@ def _rule(found: Counter, text: str) -> None:
 
 def _missed(text: str, test: str) -> str:
     """The match that a missed test belongs to."""
-    if test in PLAIN:
+    if test in PLAIN and (PLAIN[test] in text.split() or "-m iprange" not in text):
         return PLAIN[test]
     words, own = test.split(), [match.name for match in read_rule(text).matches if match.name not in ("ip", "comment")]
     if test == "conntrack state" and "conntrack" not in own:
@@ -61,7 +61,7 @@ def _missed(text: str, test: str) -> str:
     name = known.get(words[0], words[0])
     if name in MATCHES:
         return name
-    for word, among in (("port", ("tcp", "udp", "sctp", "multiport")), ("type", ("addrtype",)),
+    for word, among in (("port", ("tcp", "udp", "sctp", "multiport")), ("type", ("addrtype",)), ("address", ("iprange",)),
                         ("mark", ("mark", "connmark")), ("conntrack", ("conntrack", "state"))):
         chosen = [name for name in own if name in among]
         if word in test and chosen:

@@ -87,6 +87,8 @@ TESTS: dict[str, Callable[[Words], str]] = {
     "state": lambda w: f"-m state {w.maybe_not()}--state {w.any('NEW', 'ESTABLISHED', 'INVALID', 'RELATED')}",
     "mark": lambda w: f"-m mark {w.maybe_not()}--mark {w.mark()}",
     "connmark": lambda w: f"-m connmark {w.maybe_not()}--mark {w.mark()}",
+    "iprange": lambda w: f"-m iprange {w.maybe_not()}{w.any('--src-range', '--dst-range')} "
+                         f"{w.any('10.244.0.0-10.244.1.9', '10.96.0.1-10.96.0.9', w.address().partition('/')[0])}",
     "limit": lambda w: f"-m limit --limit 1/hour --limit-burst {w.any(1, 2, 3)}",
     "comment": lambda w: '-m comment --comment "a word"',
 }
@@ -120,13 +122,19 @@ def _connmarks(w: Words) -> str:
                  "CONNMARK --set-xmark 0x4000/0x4000")
 
 
+def _asides(hook: str, tests: str) -> list[str]:
+    """Targets that change what no rule reads: where TCPMSS may not stand, the kernel refuses the whole table."""
+    mss = "-p tcp" in tests and "! -p tcp" not in tests and hook in OUTWARD
+    return ["CHECKSUM --checksum-fill"] + ["TCPMSS --set-mss 1300", "TCPMSS --clamp-mss-to-pmtu"] * mss
+
+
 def _targets(w: Words, table: str, hook: str, tests: str) -> list[str]:
     """Every target that may stand here."""
     end = ["ACCEPT", "ACCEPT", "RETURN", "LOG", "NFLOG", ""]
     if table != "nat":
         end.append("DROP")
     if table == "mangle":
-        end += [_marks(w), _marks(w), _connmarks(w)]
+        end += [_marks(w), _marks(w), _connmarks(w)] + _asides(hook, tests)
     if table == "raw":
         end += ["CT --notrack", "NOTRACK", "TRACE"]
     if table == "filter":

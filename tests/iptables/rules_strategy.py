@@ -142,6 +142,8 @@ MATCH_OPTIONS: dict[str, st.SearchStrategy[str]] = {
                        maybe_not(with_value("--physdev-out", INTERFACES)),
                        maybe_not(st.just("--physdev-is-out")),
                        maybe_not(st.just("--physdev-is-bridged"))),
+    "iprange": some_of(*(maybe_not(with_value(name, st.one_of(QUADS, st.tuples(QUADS, QUADS).map("-".join))))
+                         for name in ("--src-range", "--dst-range"))),
     "nfacct": with_value("--nfacct-name", NAMES),
     "limit": then(with_value("--limit", RATES), with_value("--limit-burst", st.integers(1, 10000))),
 }
@@ -180,6 +182,8 @@ TARGET_OPTIONS: dict[str, tuple[str, st.SearchStrategy[str]]] = {
             lambda masks: f"{name} {masks}")) | st.just("--save-mark --mask 0xff")),
     "CT": ("raw", joined(then(st.just("--notrack"), with_value("--ctevents", EVENTS)),
                          then(with_value("--zone --zone-orig --zone-reply", st.integers(1, 65535))))),
+    "CHECKSUM": ("mangle", st.just("--checksum-fill")),
+    "TCPMSS": ("", st.just("--clamp-mss-to-pmtu") | with_value("--set-mss", st.integers(0, 65515))),
     "NOTRACK": ("raw", st.just("")), "TRACE": ("raw", st.just("")),
     "LOG": ("", then(with_value("--log-prefix", TEXT.map(quoted)),
                      with_value("--log-level", st.sampled_from(sorted(LOG_LEVELS)) | st.integers(0, 7)),
@@ -206,15 +210,18 @@ def rules(draw: st.DrawFn, match: str | None = None, target: str | None = None,
     chosen = list(dict.fromkeys(chosen))
     target = target or draw(st.sampled_from(["", *TARGET_OPTIONS]))
     wanted = [set(PROTOCOLS[name]) for name in chosen if name in PROTOCOLS]
-    wanted += [set(PORTED)] * (target in NEEDS_PORTS)
+    wanted += [set(PORTED)] * (target in NEEDS_PORTS) + [{"tcp"}] * (target == "TCPMSS")
     protocols = sorted(set.intersection(*wanted)) if wanted else PLAIN
     if not protocols:               # two matches that no one protocol fits: keep the one that was asked for
         chosen = chosen[:1]
         protocols = sorted(set(PROTOCOLS.get(chosen[0], PORTED)) & set(PORTED) or {"icmp"})
-        target = "" if "icmp" in protocols and target in NEEDS_PORTS else target
+        target = "" if "icmp" in protocols and target in NEEDS_PORTS or target == "TCPMSS" else target
     protocol = draw(st.sampled_from(protocols))
     if "conntrack" in chosen and "state" in chosen:
         chosen.remove("state" if match != "state" else "conntrack")
+    if target == "TCPMSS":          # the legacy program wants a test for SYN beside it
+        target = "" if match == "tcp" else target
+        chosen = [name for name in chosen if name != "tcp" or match == "tcp"]
     table, options = TARGET_OPTIONS.get(target, ("", st.just("")))
     parts = [[draw(base)] for base in draw(st.lists(st.sampled_from(BASE), max_size=2, unique=True))]
     parts += [[f"-m {name} {draw(MATCH_OPTIONS[name])}"] for name in chosen]
@@ -225,7 +232,8 @@ def rules(draw: st.DrawFn, match: str | None = None, target: str | None = None,
         parts.insert(draw(st.integers(0, latest)), [draw(st.sampled_from(["-p ", "--protocol "])) + protocol])
     if target:
         option = "-g" if target == "U" and draw(st.booleans()) else "-j"
-        parts.append([f"{option} {target} {draw(options)}"])
+        syn = "-m tcp --syn " * (target == "TCPMSS")
+        parts.append([f"{syn}{option} {target} {draw(options)}"])
     text = " ".join(["-A T", *(part[0] for part in parts)])
     return table or draw(st.sampled_from(["mangle", "raw", "filter", "nat"])), " ".join(text.split(" "))
 

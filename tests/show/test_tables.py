@@ -170,6 +170,8 @@ SAID = {
     "-p sctp -m sctp --dport 9": "protocol sctp, destination port 9",
     "-p tcp -m multiport --dports 80,443": "protocol tcp, destination port in 80,443",
     "-p icmp -m icmp --icmp-type 8": "protocol icmp, ICMP type 8",
+    "-m iprange --src-range 10.0.0.1-10.0.0.9 ! --dst-range 10.0.1.1":
+        "source address in 10.0.0.1-10.0.0.9, destination address not in 10.0.1.1-10.0.1.1",
     "-m comment --comment \"a word\"": "every packet",
     "-m conntrack ! --ctstate NEW": "conntrack state not NEW",
     "-m state --state NEW": "conntrack state NEW",

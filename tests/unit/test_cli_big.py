@@ -7,6 +7,7 @@ import json
 import pytest
 
 from k8slab import cli
+from k8slab.oncall.files import BIG
 from tests.model.services import cluster_text, service
 
 SERVICES = 700
@@ -21,7 +22,7 @@ def dump(tmp_path_factory):
     text = text.removesuffix("COMMIT\n") + f"{WRONG}\nCOMMIT\n"
     path = tmp_path_factory.mktemp("big") / "big.iptables-save"
     path.write_text(text, encoding="ascii")
-    assert len(text) > cli.BIG
+    assert len(text) > BIG
     return path, text.split("\n").index(WRONG) + 1
 
 
