@@ -21,14 +21,18 @@ def copied(value: object) -> object:
     return [copied(one) for one in value] if isinstance(value, list) else value
 
 
+# A moment that never was is null in the API's own answers; what else is null is not there.
+NULLABLE = ("lastProbeTime",)
+
+
 def without_nulls(value: object) -> object:
     """A deep copy of JSON in which what is null is missing, as Go's decoder takes it.
 
-    >>> without_nulls({"a": None, "b": [{"c": None}, None]})
-    {'b': [{}]}
+    >>> without_nulls({"a": None, "b": [{"c": None}, None], "lastProbeTime": None})
+    {'b': [{}], 'lastProbeTime': None}
     """
     if isinstance(value, dict):
-        return {key: without_nulls(one) for key, one in value.items() if one is not None}
+        return {key: without_nulls(one) for key, one in value.items() if one is not None or key in NULLABLE}
     return [without_nulls(one) for one in value if one is not None] if isinstance(value, list) else value
 
 

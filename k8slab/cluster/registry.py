@@ -114,8 +114,7 @@ class Registry:
 
     def update(self, obj: dict, kind: Kind, namespace: str = "", status: bool = False) -> dict:
         """Replace an object, or with `status` its status alone; a resourceVersion in it must be the present one."""
-        if not status:
-            obj = without_nulls(obj)
+        obj = without_nulls(obj)
         decode(obj, kind)
         entry = self._entry(kind, namespace, name_of(obj))
         old = entry.value

@@ -22,7 +22,7 @@ def problems_of(obj: Mapping, old: Mapping | None = None) -> list[Problem]:
     >>> print(*problems_of({"kind": "ServiceCIDR", "metadata": {"name": "more"}}))
     spec.cidrs: Required value: at least one CIDR required
     """
-    found = _metadata(obj)
+    found = _metadata(obj) + _status(obj)
     if check := CHECKS.get(obj["kind"]):
         found += check(obj)
     if old is not None and (compare := CHANGES.get(obj["kind"])):
@@ -44,6 +44,17 @@ def _metadata(obj: Mapping) -> list[Problem]:
         found += [w.required(f"metadata.ownerReferences.{one}", "must not be empty")
                   for one in ("apiVersion", "kind", "name", "uid") if not owner.get(one)]
     return found
+
+
+# What the items of a status's lists must have: others read them by it.
+CONDITIONS = {"conditions": ("type", "status")}
+ITEMS = {"Node": CONDITIONS | {"addresses": ("type", "address")}, "Service": CONDITIONS, "Namespace": CONDITIONS,
+         "ServiceCIDR": CONDITIONS, "Pod": CONDITIONS | {"containerStatuses": ("name",), "podIPs": ("ip",)}}
+
+
+def _status(obj: Mapping) -> list[Problem]:
+    return [w.required(f"status.{name}[{number}].{key}") for name, keys in ITEMS.get(obj["kind"], {}).items()
+            for number, one in enumerate(dig(obj, "status", name, default=[])) for key in keys if not one.get(key)]
 
 
 def _service(obj: Mapping) -> list[Problem]:

@@ -12,7 +12,7 @@ from k8slab.cluster import Cluster
 from k8slab.cluster.http import Api, Request, Response, Tokens
 from k8slab.cluster.kinds import IP_ADDRESS, KINDS, SERVICE
 from tests.cluster.test_anything import VALID, works_on
-from tests.serve.mutated import requests
+from tests.serve.mutated import STATUSES, requests
 from tests.serve.served import Served
 
 TOKEN = "a token that the requests know"
@@ -84,6 +84,18 @@ def test_any_requests(asked: list[Request]) -> None:
     for request in asked:
         ask(api, request)
     whole(api.cluster)
+
+
+@settings(max_examples=25, **ANY)
+@given(st.lists(st.tuples(st.sampled_from(["nodes/worker1", "namespaces/default/pods/web", "namespaces/default",
+                                           "namespaces/default/services/web"]), STATUSES), min_size=1, max_size=4))
+def test_any_status(asked: list[tuple[str, dict]]) -> None:
+    api = api_with_objects()
+    headers = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
+    for where, status in asked:
+        body = {"metadata": {"name": where.rpartition("/")[2]}, **status}
+        ask(api, Request("PUT", f"/api/v1/{where}/status", {}, headers, json.dumps(body).encode()))
+    works_on(api.cluster)
 
 
 @pytest.mark.slow
