@@ -36,6 +36,7 @@ Tests = tuple[tuple[Extension, ...], tuple[Given | Extension, ...], int, bool, i
 # The second half: the target, the protocols of which `-p` must give one (none where any will do), the chain that it
 # leads to, and the hooks at which it works, as bits.
 End = tuple[Target | None, tuple[int, ...], str, int]
+NO_RULE = "no rule"          # with which no line of a rule begins
 MOST_BLANKS = 100            # a half with more is left to the reader, which counts the words of the whole
 NEGATED = -1                 # stands for the protocol of `! -p`
 
@@ -67,7 +68,7 @@ class Halves:
         self.table, self.chains, self.placed, self.used = table, table.chains, placed, False
         self.tests: dict[str, Tests | None] = {"": ((), (), 0, False, -1)}
         self.ends: dict[str, End | None] = {"": (None, (), "", EVERY_HOOK)}
-        self.same, self.lines = "no rule was kept yet", []
+        self.same, self.lines = NO_RULE, []
         self.dnat = bits_of(TARGETS["DNAT"].hooks) if table.name == "nat" else 0
 
     def keep(self, line: str, number: int) -> bool:

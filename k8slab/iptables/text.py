@@ -14,7 +14,7 @@ from functools import partial
 
 from k8slab.iptables.draft import Draft, DraftTable
 from k8slab.iptables.errors import RulesError
-from k8slab.iptables.halves import COUNTERS, Halves
+from k8slab.iptables.halves import COUNTERS, NO_RULE, Halves
 from k8slab.iptables.reading import read_rules
 from k8slab.iptables.rule import Counters
 from k8slab.iptables.ruleset import Ruleset
@@ -71,6 +71,9 @@ def restore(ruleset: Ruleset, text: str | bytes, *, noflush: bool = False, name:
         return reader.end(number - (line == ""))
     except RulesError as error:
         if whole:
+            reader = lines = None   # all is read again, and need not be kept twice
+            error.__traceback__ = None
+            gc.collect()
             whole()                 # something before it may be wrong, too
         raise placed(name, error, line, number) from None
     finally:
@@ -135,6 +138,8 @@ class Reader:
             self._append(line, number, None)
         elif line[:1] == ":":
             self._chain(line)
+            if self.halves:
+                self.halves.same = NO_RULE      # it may have emptied the chain of the last rule
         elif line.rstrip() == "COMMIT":
             self.draft.close(self.table, self.whole)
             self.table, self.quick = None, unread

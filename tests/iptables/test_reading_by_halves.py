@@ -134,6 +134,12 @@ def test_each_two_halves_are_read_or_refused_alike(table):
     assert 100 < right < len(FIRST) * len(LAST) - 100
 
 
+def test_a_line_of_a_chain_empties_it_also_between_its_rules():
+    given = "*filter\n:T - [0:0]\n-A T -j ACCEPT\n:T - [0:0]\n-A T -j DROP\n-A T -j RETURN\nCOMMIT\n"
+    assert "ACCEPT" not in "".join(rule.text for rule in parse(given)["filter"]["T"].rules)
+    read_alike(given)
+
+
 def test_what_stands_in_quotes_is_no_comment():
     strings = ["x -m comment --comment one y", "x -m comment --comment two y"]
     texts = [f'-A T -m string --string "{string}" --algo bm -j DROP' for string in strings]
