@@ -77,13 +77,24 @@ def outputs(number: str) -> str:
     return squeezed("\n".join("".join(text) for text in shown))
 
 
+def imported(number: str) -> set[Path]:
+    """Of `units` and `capstone`: a unit's module, what it and its notebook import from, what those do, and so on."""
+    folder, found = ROOT / "k8slab", set()
+    left = [*map(source, cells(number)), f"from k8slab.course.units.unit{number} import UNIT"]
+    while left:
+        for name in re.findall(r"(?m)^from k8slab\.(course\.(?:units|capstone)\S*) import ", left.pop()):
+            place = folder.joinpath(*name.split("."))
+            files = {place.with_suffix(".py"), *place.glob("*.py")} - found
+            found |= (new := {one for one in files if one.exists()})
+            left += [one.read_text(encoding="utf-8") for one in new]
+    return found
+
+
 def words_of_the_course(number: str) -> str:
-    """What a learner can read: the notebook, and every text of the unit's module and of the course's machinery."""
+    """What a learner can read: the notebook, and every text of the unit's modules and of the course's machinery."""
     folder = ROOT / "k8slab" / "course"
-    unit = folder / "units" / f"unit{number}.py"
-    lent = re.findall(r"(?m)^from k8slab\.course\.units\.(unit\d\d) import", unit.read_text(encoding="utf-8"))
-    files: list[Path] = [*folder.glob("*.py"), unit, *(unit.with_stem(other) for other in lent)]
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in files]
+    files = {*folder.glob("*.py"), *imported(number)}
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted(files)]
     texts = [node.value for tree in trees for node in ast.walk(tree)
              if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     return squeezed("\n".join((*map(source, cells(number)), *texts))) + outputs(number)
