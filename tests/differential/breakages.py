@@ -52,7 +52,7 @@ def _both(one, other) -> Iterator[None]:
 def _goto_returns():
     def jump(self, rule):
         self._step("JUMP", rule, rule.target.name, "")
-        self.calls.append((self.chain, self.at))
+        self.calls.append((self.chain, self.at, len(self.path)))
         self.chain, self.at = self.table[rule.target.name], 0
     return patch.dict("k8slab.stack.walk._ACTIONS", {"goto": jump})
 
