@@ -2,11 +2,12 @@
 
     python -m tests.benchmarks.big_dump
 
-Measured are: reading the text and checking every rule, as a whole process; `k8slab trace`, from the start of its process
-to its answer, as it reads such a dump and with every rule checked; and beside them, on the same text in namespaces of
-their own, `iptables-restore --test` and its legacy twin. Then, in one process and with the rules read: a trace to the
-last of 10,000 Services beside one to the last of 100, and beside the walk that tries every rule. All are done in turn,
-several times; memory is the most that the process had at once. Python's collector is off, as it is in `k8slab trace`.
+Measured are: reading the text and checking every rule, as a whole process; `k8slab trace`, from the start of its
+process to its answer, as it reads such a dump and with every rule checked; and beside them, on the same text in
+namespaces of their own, `iptables-restore --test` and its legacy twin. Then, in one process and with the rules read: a
+trace to the last of 10,000 Services beside one to the last of 100, and beside the walk that tries every rule. All are
+done in turn, several times; memory is the most that the process had at once. Python's collector is off, as it is in
+`k8slab trace`.
 """
 
 from __future__ import annotations
