@@ -65,7 +65,7 @@ REMOTE = {"-s": "ip saddr != {}", "-i": 'iifname != "{}"'}
 
 
 class NotInNftables(Told, ValueError):
-    """A Service that is not known as nftables mode writes it; the message names it."""
+    """What cannot be written as nftables mode writes it, a Service or a Service range; the message names it."""
 
 
 def readable(port: ServicePort) -> str:
@@ -93,10 +93,10 @@ def nft_table(config: Config, objects: Objects, service_ranges: Sequence[str] = 
     >>> print(nft_table(Config(Node("worker1")), read_objects([])).splitlines()[0])
     table ip kube-proxy {
 
-    Raises NotInNftables for a Service that can be reached at more than its ClusterIP.
+    Raises NotInNftables for a Service that can be reached at more than its ClusterIP, and for what is no range.
     """
     elements: dict[str, list[str]] = {name.split()[1]: [] for name, _, _ in SETS}
-    elements["nodeport-ips"] += config.node.addresses
+    elements["nodeport-ips"] += config.node.addresses[:1]      # --nodeport-addresses primary: one of each family
     sets, chains = [], []
     for port in sorted(objects.ports, key=lambda one: one.key):
         if port.external:
@@ -153,14 +153,31 @@ def _checks(config: Config, service_ranges: Sequence[str]) -> Iterator[tuple[str
         f"meta mark {marked} meta mark set meta mark ^ {mark} masquerade fully-random",
         "ct status dnat ip saddr . ip daddr . meta l4proto . th dport @hairpin-connections masquerade fully-random",
     )
-    ranges = sorted(map(ipaddress.ip_network, service_ranges))
-    inside = str(ranges[0]) if len(ranges) == 1 else "{ " + ", ".join(map(str, ranges)) + " }"
     yield (
         "cluster-ips-check",
         'ip daddr @cluster-ips reject comment "Reject traffic to invalid ports of ClusterIPs"',
-        *([f'ip daddr {inside} drop comment "Drop traffic to unallocated ClusterIPs"'] if ranges else []),
+        *(f'ip daddr {inside} drop comment "Drop traffic to unallocated ClusterIPs"'
+          for inside in _inside(service_ranges)),
     )
     yield "reject-chain", 'comment "helper for @no-endpoint-services / @no-endpoint-nodeports"', "reject"
+
+
+def _inside(service_ranges: Sequence[str]) -> Iterator[str]:
+    """The Service ranges as nft lists them, where there are any: of several, those that meet are one."""
+    try:
+        ranges = sorted(map(ipaddress.IPv4Network, service_ranges))
+    except ValueError as error:
+        raise NotInNftables(f"the Service ranges are wanted as `10.96.0.0/16`: {error}") from None
+    spans: list[list[ipaddress.IPv4Address]] = []
+    for one in ranges:
+        if spans and int(one[0]) <= int(spans[-1][1]) + 1:
+            spans[-1][1] = max(spans[-1][1], one[-1])
+        else:
+            spans.append([one[0], one[-1]])
+    whole = [[str(one).removesuffix("/32") for one in ipaddress.summarize_address_range(*span)] for span in spans]
+    words = [one[0] if len(one) == 1 else f"{span[0]}-{span[1]}" for one, span in zip(whole, spans)]
+    if words:
+        yield words[0] if len(ranges) == 1 else "{ " + ", ".join(words) + " }"
 
 
 def _masquerade(config: Config) -> list[str]:

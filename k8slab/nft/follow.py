@@ -23,7 +23,7 @@ from k8slab.nft.table import Chain, NftError, Table, check_verdict, read_table
 from k8slab.packet import UNKNOWN, Packet
 
 DEEPEST = 16              # jumps within jumps that the kernel allows
-# What a nat chain settles at each hook; it is settled once for a connection.
+# What nat chains settle at each hook, the first that translates, or else the last; once for a connection.
 SETTLES = {"prerouting": "destination", "output": "destination", "input": "source", "postrouting": "source"}
 
 
@@ -124,20 +124,20 @@ def _pass(way: _Way, hook: str) -> str:
     """Pass one hook: "" where the packet goes on, else the verdict that ended it."""
     way.hook = hook
     for chain in way.table.at(hook):
-        if chain.kind == "nat":
-            if SETTLES[hook] in way.settled:
-                continue
-            way.settled.add(SETTLES[hook])
+        if chain.kind == "nat" and SETTLES[hook] in way.settled:
+            continue
         verdict = _walk(way, chain, 1)
         if verdict in ("drop", "reject"):
             return {"drop": "DROPPED", "reject": "REJECTED"}[verdict]
+    way.settled.add(SETTLES.get(hook, ""))    # what no chain has translated stays as it is
     return ""
 
 
 def _walk(way: _Way, chain: Chain, depth: int) -> str:
     """Read a chain's rules: "" at its end, else the verdict that ends the packet's way through this hook's chain."""
     if depth > DEEPEST:
-        raise NftError(f"chain {chain.name}: more than {DEEPEST} jumps within each other, which the kernel refuses")
+        raise NftError(f"chain {chain.name}: more than {DEEPEST} jumps within each other, or a loop, which the kernel "
+                       "refuses")
     for position, rule in enumerate(chain.rules, 1):
         way.verdict, way.lookups = "", 0
         matched = _evaluate(way, chain, rule)
@@ -201,11 +201,12 @@ def _by_map(way: _Way, match: re.Match, where: str) -> bool:
 
 def _in_range(way: _Way, match: re.Match, where: str) -> bool:
     """An address in a range, or in one of a list, which the kernel looks up as it does a set's."""
-    words = [word.strip() for word in match["range"].strip("{} ").split(",")]
+    words = [word.strip().split("-") for word in match["range"].strip("{} ").split(",")]
     way.lookups += match["range"].startswith("{")
     text = _part(way, match["key"])
     try:
-        inside = any(ipaddress.ip_address(text) in ipaddress.ip_network(word) for word in words)
+        spans = [(ipaddress.IPv4Network(word[0])[0], ipaddress.IPv4Network(word[-1])[-1]) for word in words]
+        inside = any(first <= ipaddress.IPv4Address(text) <= last for first, last in spans)
     except ValueError:
         raise NftError(f"{where}: cannot tell whether {text} is in {match['range']}") from None
     return inside != bool(match["no"])
@@ -227,6 +228,7 @@ def _set_mark(way: _Way, match: re.Match, where: str) -> bool:
 
 def _masquerade(way: _Way, match: re.Match, where: str) -> bool:
     way.masqueraded, way.verdict = True, "accept"
+    way.settled.add("source")
     way.packet = way.packet.replace(src=UNKNOWN, sport=None)
     return True
 
@@ -238,6 +240,7 @@ def _translate(way: _Way, to: Sequence[str], where: str) -> bool:
     except ValueError:
         raise NftError(f"{where}: `{' . '.join(to)}` is no address and port") from None
     way.translated, way.verdict = True, "accept"
+    way.settled.add("destination")
     return True
 
 
@@ -274,7 +277,7 @@ _PATTERNS: tuple[tuple[str, Callable[[_Way, re.Match, str], bool]], ...] = (
     (r"ct status dnat\b", lambda way, match, where: way.translated),
     (rf"{_KEY} vmap @(?P<set>\S+)", _by_map),
     (rf"{_KEY} (?P<no>!= )?@(?P<set>\S+)", _in_set),
-    (r"(?P<key>ip [sd]addr) (?P<no>!= )?(?P<range>\{[\d./, ]+\}|[\d./]+)", _in_range),
+    (r"(?P<key>ip [sd]addr) (?P<no>!= )?(?P<range>\{[\d./, -]+\}|[\d./-]+)", _in_range),
     (r"meta l4proto (tcp|udp|sctp)\b(?! \.)", lambda way, match, where: way.packet.proto == match[1]),
     (r'iifname (?P<no>!= )?"(?P<name>[^"]+)"', _by_interface),
     (r"fib (?P<key>[sd]addr) type local\b", lambda way, match, where: _part(way, f"ip {match['key']}") in way.local),

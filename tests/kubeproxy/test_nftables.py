@@ -16,6 +16,16 @@ RANGE = ("10.96.0.0/16",)
 OTHERS = ("06-nodeport", "07-nodeport-local", "08-externalip", "09-loadbalancer", "24-externalip-local",
           "27-lb-no-endpoints")
 CLUSTER_IPS = [name for name in NAMES if name not in OTHERS]
+RANGES = [
+    (("10.96.0.0/16",), "10.96.0.0/16"),
+    (("10.96.0.9/32",), "10.96.0.9"),
+    (("172.30.0.0/16", "10.96.0.0/16"), "{ 10.96.0.0/16, 172.30.0.0/16 }"),
+    (("10.96.0.0/16", "10.96.0.0/12"), "{ 10.96.0.0/12 }"),
+    (("10.96.0.0/16", "10.97.0.0/16"), "{ 10.96.0.0/15 }"),
+    (("10.97.0.0/16", "10.98.0.0/16"), "{ 10.97.0.0-10.98.255.255 }"),
+    (("10.96.0.0/12", "10.96.0.0/16", "10.111.0.0/16"), "{ 10.96.0.0/12 }"),
+    (("10.96.0.0/32", "10.97.0.0/16"), "{ 10.96.0.0, 10.97.0.0/16 }"),
+]
 LISTED_BY = "1.0.6"            # the nft whose layout and order the recordings have
 
 
@@ -77,6 +87,21 @@ def test_without_a_known_service_range_nothing_is_dropped() -> None:
     assert "unallocated" not in table and "reject comment" in table
 
 
+@pytest.mark.parametrize(("ranges", "inside"), RANGES)
+def test_several_service_ranges_as_nft_lists_them(ranges: tuple[str, ...], inside: str) -> None:
+    assert f"\t\tip daddr {inside} drop comment" in nft_table(CONFIG, read_objects([]), ranges)
+
+
+def test_what_is_no_service_range_is_said() -> None:
+    with pytest.raises(NotInNftables, match="wanted as `10.96.0.0/16`: 10.96.0.1/16 has host bits set"):
+        nft_table(CONFIG, read_objects([]), ["10.96.0.1/16"])
+
+
+def test_node_ports_are_served_at_the_primary_address_alone() -> None:
+    table = nft_table(Config(Node("here", ("10.0.0.1", "10.0.0.2"))), read_objects([]))
+    assert "elements = { 10.0.0.1 }" in table and "10.0.0.2" not in table
+
+
 DETECTORS = (None, pod_cidr("10.244.0.0/16"), bridge("br0"), interface_prefix("veth"))
 CONFIGS = (*(Config(Node("here", ("10.0.0.1",)), one) for one in DETECTORS),
            Config(Node("here"), masquerade_all=True, masquerade_bit=31))
@@ -128,6 +153,14 @@ def test_the_real_nft_lists_what_we_wrote(config: Config) -> None:
         assert in_order(table) == in_order(written)
         if version == LISTED_BY:
             assert table == written
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize(("ranges", "inside"), RANGES)
+def test_the_real_nft_lists_several_service_ranges_so(ranges: tuple[str, ...], inside: str) -> None:
+    written = nft_table(CONFIG, read_objects([]), ranges)
+    given = written.replace(inside, "{ " + ", ".join(ranges) + " }" if len(ranges) > 1 else ranges[0])
+    assert listed(given)[0] == written
 
 
 def test_hairpins_are_those_of_this_nodes_endpoints() -> None:

@@ -68,7 +68,8 @@ def test_an_endpoint_of_the_node_that_calls_itself_is_masqueraded() -> None:
 
 def test_affinity_a_client_that_is_known_goes_where_it_was() -> None:
     text, name = table("05-affinity"), "affinity-2ZOJCDF6-shop/sticky/tcp/http__10.244.3.7/8080"
-    known = text.replace("timeout 3h\n\t}\n\n\tchain", "timeout 3h\n\t\telements = { 10.244.1.5 }\n\t}\n\n\tchain")
+    known = text.replace("timeout 3h\n\t}\n\n\tchain",
+                         "timeout 3h\n\t\telements = { 10.244.1.5 expires 2h59m }\n\t}\n\n\tchain")
     assert read_table(known).sets[name] == {"10.244.1.5": ""}
     assert ask(text, "10.96.12.50:80").packet.destination == "10.244.1.7:8080"
     assert ask(known, "10.96.12.50:80").packet.destination == "10.244.3.7:8080"
@@ -84,6 +85,17 @@ def test_no_endpoints_is_refused_and_a_firewall_drops() -> None:
 def test_a_nodeport_of_this_node() -> None:
     found = ask(table("06-nodeport"), "10.106.175.128:30080", src="203.0.113.10", local=MASTER, draw=1)
     assert (found.packet.destination, found.masqueraded) == ("10.244.1.7:8080", True)
+
+
+FIRST_CHAIN, SECOND_CHAIN = ("\tchain nat-prerouting {\n\t\ttype nat hook prerouting priority dstnat",
+                             "\tchain nat-second {\n\t\ttype nat hook prerouting priority dstnat + 1")
+
+
+@pytest.mark.parametrize(("to", "at"), [("10.96.0.1:443", "10.106.175.128:6443"), ("10.96.0.1:444", "10.244.1.7:81")])
+def test_a_second_nat_chain_is_asked_when_the_first_translated_nothing(to: str, at: str) -> None:
+    rule = "ip daddr 10.96.0.0-10.96.0.1 meta l4proto tcp dnat to 10.244.1.7:81"
+    second = f"{SECOND_CHAIN}; policy accept;\n\t\t{rule}\n\t}}\n\n{FIRST_CHAIN}"
+    assert ask(KUBERNETES.replace(FIRST_CHAIN, second), to).packet.destination == at
 
 
 def test_the_service_range_that_holds_the_endpoint() -> None:
@@ -140,6 +152,19 @@ def test_every_rule_that_was_recorded_can_be_read(name: str) -> None:
     ("{ 0 : 10.106.175.128 . 6443 }", "{ 10.106.175.128 }", "a number, ` : ` and what it leads to"),
     ("vmap @firewall-ips", "vmap @firewall-ips jump firewall-check", None),
     ("\t\tip daddr . meta l4proto . th dport vmap @firewall-ips", "\t\tjump firewall-check", "more than 16 jumps"),
+    ("\t\tip daddr . meta l4proto . th dport vmap @firewall-ips", "\t\tgoto firewall-check", "or a loop, which"),
+    ("= { 10.96.0.1 }", "= 10.96.0.1", "cluster-ips: elements stand in braces: elements = { a, b }"),
+    ("= { 10.96.0.1 }", "= { 10.96.0.1", "cluster-ips: elements stand in braces: elements = { a, b }"),
+    ("= { 10.96.0.1 }", "= { }", "cluster-ips: elements stand in braces: elements = { a, b }"),
+    ("{ 10.96.0.1 }", "{ 10.96.0.1 10.96.0.10 }", "`10.96.0.1 10.96.0.10` is no ipv4_addr: elements are set apart"),
+    ("{ 10.96.0.1 }", "{ 10.96.0.0/28 }", "`10.96.0.0/28` is no ipv4_addr: this set is of single ones"),
+    ("{ 10.96.0.1 }", "{ 10.96.0.1-10.96.0.9 }", "is no ipv4_addr: this set is of single ones, without `"),
+    ("{ 10.96.0.1 }", "{ 10.96.0 }", "`10.96.0` is no ipv4_addr: no packet has it"),
+    ("{ 10.96.0.1 }", "{ 10.96.0.1 : drop }", "one of a set has none"),
+    ("1 . tcp . 443 :", "1 . tcp . 70000 :", "1 . tcp . 70000`: No packet has this key. The map"),
+    ("1 . tcp . 443 :", "1 . Tcp . 443 :", "its parts: address, protocol, port, set apart by ` . `."),
+    ("1 . tcp . 443 :", "1 . 300 . 443 :", "No packet has this key"),
+    ("type ipv4_addr\n", "type ether_addr\n", "its keys are made of ipv4_addr, inet_proto, inet_service"),
 ])
 def test_what_cannot_be_told_is_said(old: str, new: str, words: str | None) -> None:
     assert old in KUBERNETES
@@ -150,6 +175,16 @@ def test_what_cannot_be_told_is_said(old: str, new: str, words: str | None) -> N
     with pytest.raises(NftError) as told:
         ask(text, "10.96.0.1:443")
     assert words in str(told.value)
+
+
+@pytest.mark.parametrize("key", ["10.96.0.1 . TCP . 0x1bb", "10.96.0.1 . 6 . https", "10.96.0.1 . 0x6 . 443"])
+def test_nfts_other_words_for_a_key(key: str) -> None:
+    assert ask(KUBERNETES.replace("10.96.0.1 . tcp . 443", key), "10.96.0.1:443").packet.dst == MASTER[0]
+
+
+def test_a_comma_behind_the_last_element_and_one_in_a_comment() -> None:
+    text = KUBERNETES.replace("{ 10.96.0.1 }", '{ 10.96.0.1 comment "a, b", 10.96.0.10, }')
+    assert set(read_table(text).sets["cluster-ips"]) == {"10.96.0.1", "10.96.0.10"}
 
 
 @pytest.mark.parametrize("text", [None, 42, "", "table ip kube-proxy {\n\thello\n}"])

@@ -90,6 +90,20 @@ def test_the_kernel_and_the_reader_agree(nodes: tuple[str, Lab], host: str, to: 
         assert (trace.reply.icmp_type, trace.reply.icmp_code) == (3, 3)         # port unreachable, at once
 
 
+def test_a_second_nat_chain_at_a_hook() -> None:
+    """The kernel asks it where the first translated nothing, and not where it did."""
+    first = "\tchain nat-prerouting {\n"
+    second = ("\tchain nat-second {\n\t\ttype nat hook prerouting priority dstnat + 1; policy accept;\n"
+              f"\t\tip daddr 10.96.0.1 meta l4proto tcp dnat to {API}:6443\n\t}}\n\n")
+    text = tables(NARROW)["worker1"].replace(first, second + first)
+    with Lab("kernel", rules=NO_RULES) as lab:
+        assert lab.run("worker1", "nft -f -", given=text) == ""
+        for to, port in (("10.96.0.1", 444), ("10.96.12.34", 80)):
+            found = follow(text, Packet("tcp", "10.244.1.5", to, 40000, port), local=[NODES["worker1"]])
+            assert lab.connect("client", to, port).received.destination == found.packet.destination
+            assert (found.packet.dst == API) == (port == 444)
+
+
 def test_the_programs_say_it_too(nodes: tuple[str, Lab]) -> None:
     _, lab = nodes
     assert "Destination Port Unreachable" in lab.run("client", "sh -c 'ping -c 1 -W 1 10.96.0.1; true'")
