@@ -26,6 +26,7 @@ TERMS: dict[str, tuple[str, str]] = {
     "KUBE-SVC": ("01", "The chain of one port of a Service, which chooses an endpoint."),
     "kubelet": ("02", "The program on each node that runs Pods, and gives them their environment."),
     "lease": ("09", "A record that runs out when it is not renewed; the course tells two kinds apart."),
+    "map": ("12", "In nftables, what leads from keys to values, looked up at once; a set has keys alone."),
     "mark": ("07", "A number that the kernel keeps beside a packet on one node; it is in no header."),
     "MASQUERADE": ("07", "Source NAT to the address of the interface by which the packet leaves."),
     "NAT": ("01", "Network address translation: addresses or ports in a packet's header are rewritten."),
@@ -42,6 +43,7 @@ TERMS: dict[str, tuple[str, str]] = {
     "session affinity": ("08", "One client's connections all go to the endpoint of its first."),
     "table": ("04", "Chains of one purpose: nat rewrites, filter drops, mangle and raw do what is rarer."),
     "target": ("01", "What a rule does to a packet that it matches: DNAT, DROP, a jump."),
+    "verdict": ("12", "What a rule decides on a packet: accept, drop, a jump; in iptables, what stands after -j."),
     "veth": ("03", "A pair of interfaces: what goes into one comes out of the other, as through a cable."),
     "watch": ("02", "A request that stays open, and brings each change of some objects."),
 }

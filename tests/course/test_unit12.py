@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from k8slab import course
-from k8slab.course.units.crowd import counted, crowd, syn, table_of
+from k8slab.course.units.crowd import counted, crowd, parts, syn, table_of
 from k8slab.course.units.labs import KUBERNETES, rules_of_objects, service
-from k8slab.course.units.tablework import RIGHT_LINES, WRONG_LINES, two_servers
+from k8slab.course.units.tablework import RIGHT_LINES, WRONG_LINES, two_lines, two_servers
+from k8slab.errors import Told
 from k8slab.lab import Lab
 from k8slab.nft import follow
 
@@ -29,6 +32,24 @@ def test_the_counts_are_those_of_the_kernels_own_trace() -> None:
         trace = lab.connect("client", "10.96.0.1", 443)
     steps = [step for step in trace.steps if (step.leg, step.node) == (1, "worker1")]
     assert sum(len(step.passed) + bool(step.rule) for step in steps) == counted(10)[10]["iptables, first Service"]
+
+
+@pytest.mark.parametrize(("wrong", "words"), [
+    (lambda: parts(table_of(crowd(1)), "chain services", "chain foo"), "this table has no `chain foo`"),
+    (lambda: syn("10.96.0.1", "443"), "a port is a number from 0 to 65535, not '443'"),
+    (lambda: syn("kubernetes", 443), "to 'kubernetes'; it asks no DNS"),
+    (lambda: table_of(crowd(1), "10.96.0.1/16"), "10.96.0.1/16 has host bits set"),
+    (lambda: counted(1), "from 2 to 50,000 is wanted, not 1"),
+    (lambda: crowd("ten"), "from 1 to 50,000 is wanted, not 'ten'"),
+])
+def test_a_cell_that_was_varied_is_answered_in_words(wrong: Callable[[], object], words: str) -> None:
+    with pytest.raises(Told) as told:
+        wrong()
+    assert words in str(told.value)
+
+
+def test_the_rule_that_rewrote_is_not_shown_as_what_left_the_source() -> None:
+    assert "It met" not in str(two_lines(None, WRONG_LINES.replace("mod 3", "mod 2")))
 
 
 def test_a_solution_that_is_a_dictionary_is_shown_with_its_values() -> None:

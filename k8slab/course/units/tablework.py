@@ -29,9 +29,17 @@ DRAWS = 60                # divisible by the numbers from 1 to 6: each draw of `
 WRONG_LINES = f"""elements = {{ 10.96.0.10 }}
 meta l4proto tcp dnat ip to numgen random mod 3 map {{ 0 : {MASTERS[0]} . 6443, 1 : {MASTERS[1]} . 6443 }}"""
 RIGHT_LINES = WRONG_LINES.replace("{ 10.96.0.10 }", "{ 10.96.0.1, 10.96.0.10 }").replace("mod 3", "mod 2")
+NOT_FOR_SERVICES = {
+    "127.0.0.0/8": "are addresses that each host has for itself: their packets never reach a node",
+    "169.254.0.0/16": "are addresses of one link, which are not forwarded",
+    **dict.fromkeys(("0.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4"), "are not addresses for hosts"),
+}
 OTHERS = {"the range of the Pods": POD_RANGE, "the network of the nodes": "10.106.175.0/24",
           "the network outside": "203.0.113.0/24"}
-SERVICES = 1000
+SERVICES = 100_000
+UNMARKED = "Masqueraded is what the first rule of `services` has marked: it asks `@cluster-ips`."
+SHARED = IPv4Network("100.64.0.0/10")          # RFC 6598: nobody's on the internet
+KEY = "No packet has this key. The map's `type` says its parts: address, protocol, port, set apart by ` . `."
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +62,7 @@ def decided(found: Followed) -> str:
     met = [one for one in found.reads if one.matched and one.verdict]
     last: Read | None = next((one for one in reversed(met) if not one.verdict.startswith("jump")), None)
     if last is None:
-        return "No rule decided on it."
+        return "No rule decided on it: it goes where it was sent."
     led = next((f", by `{one.rule}`" for one in met if one.verdict == f"goto {last.chain}"), "")
     return f"It met {last.chain} rule {last.position}{led}: `{last.rule}`"
 
@@ -73,7 +81,8 @@ def tried(text: str, asks: Sequence[Ask], why: Callable[[list[Followed]], str]) 
     if became(one) == ask.wanted:
         should = "have the node's source" if ask.masqueraded else "keep its source"
     head = f"Packet {wrong[0] + 1}, {ask.says}: it {_end(became(one))}, and should {should}."
-    return Outcome(NOT_YET, count, tuple(filter(None, (why(found), head, decided(one)))))
+    met = decided(one) if became(one) != ask.wanted else ""       # no rule that was met says why none marked it
+    return Outcome(NOT_YET, count, tuple(filter(None, (why(found), head, met))))
 
 
 def _end(fate: str) -> str:
@@ -118,12 +127,15 @@ def _why_element(found: list[Followed]) -> str:
         return "The protocol is a part of the key: the Service has a TCP port."
     if became(found[0]).endswith(":6443"):
         return "The chain is another Service's: whose name is in it?"
+    if not any(read.matched and "@service-ips" in read.rule for one in (found[0], found[3]) for read in one.reads):
+        return KEY
     return ""
 
 
 # What becomes of six packets, told from the text.
 
 FATE_ASKS = (f"{WEB}:80", f"{WEB}:8080", f"{EMPTY}:80", "10.96.12.41:80", f"{WEB_POD}:8080", "10.96.0.1:443")
+IPV4 = re.compile(r"[\d.]+")
 ALSO = {"reject": REFUSED, "rejected": REFUSED, "refuse": REFUSED, "drop": DROPPED, "silence": DROPPED}
 
 
@@ -135,14 +147,17 @@ def fates(_: Lab, answer: object) -> Outcome:
     for to in FATE_ASKS:
         address, _, port = to.partition(":")
         found = follow(table, syn(address, int(port)))
-        said = " ".join(str(answer[to]).lower().split())
-        if ALSO.get(said, said) != became(found):
-            wrong.append((to, answer[to], found))
+        said = " ".join(str(answer[to] or "").lower().split())
+        if ALSO.get(said, said.replace(" . ", ":")) != became(found):
+            wrong.append((to, said, found))
     count = f"{len(FATE_ASKS) - len(wrong)} of {len(FATE_ASKS)} are as you say."
     if not wrong:
         return Outcome(RIGHT, count)
     to, said, found = wrong[0]
-    return Outcome(NOT_YET, count, (f"The packet to {to}: you said `{said}`.", decided(found)))
+    lines = [f"The packet to {to}: you said {f'`{said}`' if said else 'nothing'}.", decided(found)]
+    if IPV4.fullmatch(said):
+        lines.insert(1, "An address and a port are wanted.")
+    return Outcome(NOT_YET, count, tuple(lines))
 
 
 # A Service range that is safe in both modes.
@@ -158,7 +173,8 @@ def safe_range(lab: Lab, answer: object) -> Sequence[Probe]:
         found = follow(table_of(items, str(chosen), name, node), packet, local=[node], from_node=name != "worker1")
         if became(found) != f"{API}:6443":
             raise Unfit(NOT_YET, f"In nftables mode a packet to {first}:443 was {became(found)} on {name}.",
-                        decided(found), f"In iptables mode it would arrive, until a Service gets the address {API}.")
+                        decided(found), f"In iptables mode it would arrive, until a Service gets the address {API} and "
+                        "the port 6443.")
     for node in NODES:
         lab.restore(node, rules_of_objects(*items))
     return [Probe(f"a connection from {at} to {first}:443, in iptables mode", at,
@@ -172,14 +188,17 @@ def _network(text: str) -> IPv4Network:
         chosen = IPv4Network(text, strict=False)
     except ValueError as error:
         raise Unfit(NOT_YET, f"`{text}` is no range such as 10.96.0.0/16: {error}.") from None
+    if IPv4Address(text.partition("/")[0]) != chosen[0]:
+        raise Unfit(NOT_YET, f"`{text}` is an address within a range: you mean {chosen}?")
     if chosen.prefixlen < 12:
         raise Unfit(NOT_YET, f"{chosen} is too large: an API server takes /12 and smaller.")
+    for other, words in NOT_FOR_SERVICES.items():
+        if chosen.overlaps(IPv4Network(other)):
+            raise Unfit(NOT_YET, f"{chosen} will not do: {other} {words}.")
     if chosen.num_addresses - 2 < SERVICES:
-        raise Unfit(NOT_YET, f"{chosen} has {max(chosen.num_addresses - 2, 0)} addresses for Services, and {SERVICES} "
-                    "are wanted.")
-    if chosen.is_loopback or chosen.is_link_local:
-        raise Unfit(NOT_YET, f"{chosen} are addresses that each host has for itself: their packets never reach a node.")
-    if not chosen.is_private:
+        raise Unfit(NOT_YET, f"{chosen} has {max(chosen.num_addresses - 2, 0):,} addresses for Services, and "
+                    f"{SERVICES:,} are wanted.")
+    if not chosen.is_private and not chosen.subnet_of(SHARED):
         raise Unfit(NOT_YET, f"{chosen} holds addresses that belong to others on the internet.")
     inside = IPv4Address(API) in chosen
     for what, other in OTHERS.items():
@@ -200,8 +219,10 @@ def two_lines(_: Lab, answer: object) -> Outcome:
     ends = [became(follow(table, syn("10.96.0.1", 443), draw=draw)) for draw in range(DRAWS)]
     counts = {end: ends.count(end) for end in dict.fromkeys(ends)}
     if counts != {f"{one}:6443": DRAWS // 2 for one in MASTERS}:
+        lost = {REFUSED, DROPPED} & set(counts) and "numgen" in lines[1]
         told = ", ".join(f"{count} {_end(end)}".replace(" was ", " were ") for end, count in counts.items())
         raise Unfit(NOT_YET, f"Of {DRAWS} connections to 10.96.0.1:443, one for each number that is drawn, {told}.",
+                    *["A number that leads nowhere leaves the packet untranslated."] * bool(lost),
                     "Each of the two API servers should have half of them.")
     return tried(two_servers(*lines), (
         Ask("from a Pod to 10.96.0.1:443", syn("10.96.0.1", 443), f"{API}:6443"),
@@ -209,7 +230,7 @@ def two_lines(_: Lab, answer: object) -> Outcome:
         Ask("from a Pod to 10.96.0.1:444", syn("10.96.0.1", 444), REFUSED),
         Ask("from a Pod to 10.96.0.10:54", syn("10.96.0.10", 54), REFUSED),
         Ask("from a Pod to 10.96.0.11:443", syn("10.96.0.11", 443), DROPPED),
-    ), lambda found: "")
+    ), lambda found: "" if found[1].masqueraded else UNMARKED)
 
 
 def two_servers(elements: str, rule: str) -> str:

@@ -83,7 +83,8 @@ UNIT = Content(
                 "`no-endpoint-services`? If not, is its address in `cluster-ips`, or in the Service range?",
                 "`no-endpoint-services` leads to `reject-chain`; an address of `cluster-ips` with another port is "
                 "refused; an address of the range that no Service has is dropped.",
-                "A Pod's own address is in no map and in no set here: nothing rewrites or stops such a packet.",
+                "A Pod's own address is in no map and in no set here: nothing rewrites or stops such a packet. And "
+                "10.106.175.128 lies outside 10.96.0.0/16.",
             ),
             solution={
                 "10.96.12.34:80": "10.244.1.7:8080",
@@ -99,19 +100,19 @@ UNIT = Content(
         ),
         Exercise(
             "safe-range",
-            "Choose a Service range for this cluster, with room for 1,000 Services, in which the API server's "
+            "Choose a Service range for this cluster, with room for 100,000 Services, in which the API server's "
             "endpoint is safe in both modes.",
             "10.96.0.0/12",
             safe_range,
             hints=(
                 "What must a Service range not hold, if a rule drops what goes to its unused addresses?",
                 "It must not hold 10.106.175.128, nor the Pods' range 10.244.0.0/16, nor any address that somebody "
-                "else has; a /22 has room for 1,022 Services.",
-                "10.96.0.0/12 reaches from 10.96.0.0 to 10.111.255.255. A /16 of it that does not begin with 10.106 "
-                "will do.",
+                "else has; a /15 has room for 131,070 Services.",
+                "10.96.0.0/12 reaches from 10.96.0.0 to 10.111.255.255. It is made of eight /15, which begin at 10.96, "
+                "10.98, … 10.110. One of them holds 10.106.",
             ),
-            solution="10.96.0.0/16",
-            why="10.96.0.0/16 ends at 10.96.255.255: the endpoint lies outside, so that neither the rule for "
+            solution="10.96.0.0/15",
+            why="10.96.0.0/15 ends at 10.97.255.255: the endpoint lies outside, so that neither the rule for "
             "unallocated addresses nor the allocator can touch it.",
         ),
         Exercise(
@@ -123,7 +124,7 @@ UNIT = Content(
             hints=(
                 "`numgen random mod N` draws a number from 0 to N - 1. Is there an endpoint for each?",
                 "Who comes from outside is masqueraded by a rule that asks for a set: which ClusterIPs are in it?",
-                "`mod 2`, and both ClusterIPs, 10.96.0.1 and 10.96.0.10, in the set.",
+                "As many numbers as endpoints; and the set is of all ClusterIPs, also the API server's.",
             ),
             solution=RIGHT_LINES,
             why="With `mod 3` and two endpoints a third of the connections finds no element and is not translated. "
@@ -148,7 +149,7 @@ UNIT = Content(
             ),
             Question(
                 "nft-numgen",
-                "Why need kube-proxy compute no probabilities in nftables mode?",
+                "Why does kube-proxy compute no probabilities in nftables mode?",
                 "One number is drawn, and all endpoints are in one map.",
                 {
                     "One number is drawn, and all endpoints are in one map.": "Each number from 0 to N - 1 is as "
