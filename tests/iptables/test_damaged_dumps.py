@@ -46,7 +46,7 @@ def answer(data: bytes | str, packet: Packet, lazily: bool, seed: int) -> str:
     return ""
 
 
-@pytest.mark.parametrize("count", [1000, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [1000, pytest.param(20_000, marks=pytest.mark.slow)])
 def test_a_question_to_a_damaged_dump_has_an_answer_or_one_clear_error(count):
     """Each damage in both ways of reading: what is read as it is met is refused at most where the whole is."""
     dice = random.Random(22)
