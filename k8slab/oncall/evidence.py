@@ -97,7 +97,8 @@ def _counted(rules: Ruleset) -> Iterator[tuple[str, str]]:
 def _sources(rules: Ruleset) -> Iterator[tuple[str, str]]:
     """What SNAT gives; not looked for in kube-proxy's chains, which are many and have none."""
     nat = rules.get("nat")
-    for rule in rules_of(rules, "nat", *(c.name for c in (nat.chains if nat else ()) if not c.name.startswith("KUBE-"))):
+    others = (chain.name for chain in (nat.chains if nat else ()) if not chain.name.startswith("KUBE-"))
+    for rule in rules_of(rules, "nat", *others):
         nat = rule.target.nat if rule.target and rule.target.name == "SNAT" else None
         if nat and nat.min_address and nat.min_address == nat.max_address:
             yield nat.min_address, f"nat {rule.chain} gives it to packets as their source"

@@ -116,7 +116,8 @@ def _ways(top: float, height: float, low: float) -> list[Shape]:
     return [
         Words(LEFT, 24, "in, from an interface"), Words(RIGHT + WIDE, 24, "out, to an interface", anchor="end"),
         Line(((middle[LEFT], 32), (middle[LEFT], top)), "go", True),
-        Line(((after, across), (MIDDLE, across)), "go", True), Words((after + MIDDLE) / 2, across - 9, "route", anchor="middle"),
+        Line(((after, across), (MIDDLE, across)), "go", True),
+        Words((after + MIDDLE) / 2, across - 9, "route", anchor="middle"),
         Line(((MIDDLE + WIDE, across), (RIGHT, across)), "go", True),
         Line(((middle[RIGHT], top), (middle[RIGHT], 32)), "go", True),
         Line(((fork, across), (fork, low + 20), (after, low + 20)), "wire", True),

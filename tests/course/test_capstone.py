@@ -144,7 +144,7 @@ WRONG = [
     (lambda: SMALLEST.port("shop/none"), AskError, "no Service with a ClusterIP"),
     (lambda: SMALLEST.after("iptables -t nat -D KUBE-SERVICES 999"), Refused, "command 1"),
     (lambda: SMALLEST.after("iptables -t nat -F\nls"), Refused, "command 2"),
-    (lambda: SMALLEST.trace("--from 10.0.0.1"), CommandError, "required: --to"),
+    (lambda: SMALLEST.trace("--from 10.0.0.1"), CommandError, "--to missing"),
     (lambda: SMALLEST.trace("--from '10.0.0.1 --to 10.0.0.2:80"), CommandError, "quotation"),
     (lambda: SMALLEST.run("iptables -t nat -S NONE"), Told, "NONE"),
 ]

@@ -128,4 +128,5 @@ def test_a_room_without_internet_installs_from_the_wheels(tmp_path: Path) -> Non
     assert make(room, "setup", **offline).returncode != 0
     done = make(room, "setup", f"WHEELS={wheels}", **offline)
     assert done.returncode == 0, done.stderr
-    assert subprocess.run([room / ".venv/bin/k8slab", "demo", "--dataplane", "model"], capture_output=True).returncode == 0
+    demo = [room / ".venv/bin/k8slab", "demo", "--dataplane", "model"]
+    assert subprocess.run(demo, capture_output=True).returncode == 0

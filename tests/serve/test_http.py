@@ -180,7 +180,8 @@ def test_older_clients_read_the_same_as_protobuf(served: Served) -> None:
 
 @pytest.mark.parametrize(("method", "path", "status"), [
     ("HEAD", f"{SERVICES}?watch=true", 405), ("HEAD", "/version", 200), ("POST", "/version", 405),
-    ("OPTIONS", SERVICES, 405), ("PATCH", SERVICES, 405), ("POST", "/api/v1/services", 405), ("PUT", "/openapi/v2", 405),
+    ("OPTIONS", SERVICES, 405), ("PATCH", SERVICES, 405), ("POST", "/api/v1/services", 405),
+    ("PUT", "/openapi/v2", 405),
     ("POST", "/api/v1/namespaces/default/secrets", 405), ("GET", "/api/v1/namespaces/default/nodes", 404),
     ("GET", f"{SERVICES}/kubernetes/scale", 404), ("GET", "/api/v2/pods", 404)])
 def test_what_cannot_be_done_there(served: Served, method: str, path: str, status: int) -> None:

@@ -210,7 +210,7 @@ def test_a_rejected_service_and_other_tables() -> None:
              "-A KUBE-SERVICES -m u32 --u32 0=0 -j LOG\n-A KUBE-SERVICES -j TCPMSS --set-mss 1400\nCOMMIT\n")
     shown = chain_map(rules, "filter")
     assert [(b.kind, b.target) for b in shown.branches] == [
-        ("end", "REJECT icmp-port-unreachable"), ("note", "LOG"), ("end", "TCPMSS --set-mss 1400")]
+        ("end", "REJECT icmp-port-unreachable"), ("note", "LOG"), ("note", "TCPMSS 1400")]
     assert "rule 2, --u32 0=0: LOG" in str(shown) and faults(shown.picture) == []
 
 
