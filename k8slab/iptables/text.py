@@ -38,6 +38,8 @@ STRANGERS = (
      "run it on a machine, and give what `iptables-save` then prints"),
 )
 
+MANY = 10_000              # lines whose leavings are worth the search for them, which takes as long as there are objects
+
 
 def parse(text: str | bytes, name: str = "<text>", *, lazily: bool = False) -> Ruleset:
     """The rules of iptables-save text, or of restore input; `name` is what errors call the text.
@@ -73,7 +75,8 @@ def restore(ruleset: Ruleset, text: str | bytes, *, noflush: bool = False, name:
         if whole:
             reader = lines = None   # all is read again, and need not be kept twice
             error.__traceback__ = None
-            gc.collect()
+            if number > MANY:
+                gc.collect()
             whole()                 # something before it may be wrong, too
         raise placed(name, error, line, number) from None
     finally:
