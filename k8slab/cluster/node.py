@@ -110,8 +110,8 @@ class Kubelet:
         self._client.update(node, NODE, status=True)
 
     def _beat(self) -> None:
-        self._clock.after(BEAT, self._beat)
-        self._try(self._renew)
+        # One renewal at a time: a beat that finds no API server is the one that is tried again.
+        self._clock.after(BEAT if self._done(self._renew) else 1, self._beat)
 
     def _renew(self) -> None:
         lease = self._client.find(LEASE, "kube-node-lease", self.node)
@@ -121,17 +121,22 @@ class Kubelet:
         new["spec"] = spec
         (self._client.update if lease else self._client.create)(new, LEASE, "kube-node-lease")
 
-    def _try(self, call: Callable[[], object]) -> None:
-        """Make a call; while no API server answers, or somebody was quicker, it is made again a second later."""
+    def _done(self, call: Callable[[], object]) -> bool:
+        """Make a call; false where it has to be made again: no API server answers, or somebody was quicker."""
         try:
             call()
         except Refused:
-            self._clock.after(1, lambda: self._try(call))
+            return False
         except ApiError as error:
-            if error.code == 409:
-                self._clock.after(1, lambda: self._try(call))
-            elif error.code != 404:
+            if error.code not in (404, 409):
                 raise
+            return error.code == 404
+        return True
+
+    def _try(self, call: Callable[[], object]) -> None:
+        """Make a call, again each second until it is done."""
+        if not self._done(call):
+            self._clock.after(1, lambda: self._try(call))
 
     def _static_pod(self, rng: Random) -> dict:
         """The mirror of the API server's static Pod, as kubeadm writes it: it shares the node's address."""

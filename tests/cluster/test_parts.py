@@ -201,6 +201,18 @@ def test_nobody_but_the_api_server_asks_etcd() -> None:
     assert cluster.log.between(0, 1, "kubelet-worker1")
 
 
+def test_after_an_outage_a_kubelet_renews_its_lease_once() -> None:
+    cluster = Cluster(dns=False)
+    (server,) = cluster.api_servers.values()
+    server.crash()
+    cluster.advance(3600)
+    server.start()
+    cluster.advance(12)
+    renewals = [one.at for one in cluster.log if one.client == "kubelet-worker1" and one.verb == "PUT"
+                and "/leases/" in one.path and one.at >= 3600]
+    assert len(renewals) in (1, 2) and renewals == sorted(set(renewals)), renewals
+
+
 def test_a_moved_server_takes_its_pod_along_and_its_certificate_names_the_old_address() -> None:
     cluster = Cluster(dns=False)
     certificate = cluster.certificate("k8smaster")
