@@ -12,7 +12,7 @@ pytestmark = pytest.mark.kernel
 SEED = 2026
 # A breakage that many cases must be tried for is for `make test-slow`.
 LONG = {"nat is asked for every packet", "an entry is confirmed as it is made", "REJECT is silent", "RETURN accepts",
-        "replies are not rewritten", "the mark stays on the wire"}
+        "replies are not rewritten", "the mark stays on the wire", "no source is ever checked"}
 
 
 @pytest.mark.parametrize("part", [0, 1, *(pytest.param(part, marks=pytest.mark.slow) for part in range(2, 6))])
