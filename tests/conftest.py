@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import settings
 
 from k8slab.kernel.doctor import examine
 from tests.browser.chromium import chromium_path
@@ -24,6 +25,9 @@ from tests.serve.program import kubectl_program
 os.environ.setdefault("K8SLAB_DATAPLANE", "model")
 # An ordinary user of Debian has no /usr/sbin in PATH: iptables, nft and conntrack live there.
 os.environ["PATH"] += os.pathsep + os.pathsep.join(["/usr/sbin", "/sbin"])
+# The same checkout tries the same cases each time. With --hypothesis-profile=default it looks for new ones.
+settings.register_profile("same", derandomize=True)
+settings.load_profile("same")
 
 def why_no_kernel() -> str | None:
     """Return why no lab can be built on the real kernel here, or what it lacks, or None when nothing is missing."""

@@ -88,7 +88,9 @@ def timeline(events: Iterable[tuple[float, str]], connections: Iterable[Connecti
     title = f"{_counted(events, connections)} in {_seconds(max(times))} seconds"
     finding = (f"{broken:,} of {len(connections):,} connections broke" if broken else
                "No connection broke" if connections else "No connection was watched")
-    last = max(times) or 1.0
+    last = max(times)
+    if last < 0.01:                # what is printed as 0 is drawn so, in a second
+        last = 1.0
     lanes = _lanes(connections, last)
     figure = _figure(title, finding, events, lanes, last)
     return Plot(figure, title, finding, (*_events_table(events), *_connections_table(connections, lanes)))

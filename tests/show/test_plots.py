@@ -14,7 +14,7 @@ from math import comb
 
 import matplotlib
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
 from matplotlib.container import BarContainer
@@ -145,6 +145,7 @@ def test_no_words_overlap_and_none_leaves_the_card(make) -> None:
 @given(st.lists(st.tuples(st.floats(0, 60), st.just("an event")), min_size=1, max_size=15),
        st.lists(st.builds(lambda name, start, length, broken: Connection(name, start, start + length, broken),
                           st.sampled_from("abc"), st.floats(0, 50), st.floats(0, 10), st.booleans()), max_size=12))
+@example([(2.1e-227, "an event")], [])
 @settings(max_examples=15, deadline=None)
 def test_no_words_of_any_timeline_overlap(events: list, connections: list) -> None:
     test_no_words_overlap_and_none_leaves_the_card(lambda: timeline(events, connections))
