@@ -24,9 +24,8 @@ The life of an entry, in the kernel's words:
 * It dies when its time is over, or when its protocol says so: a RST that answers
   the first SYN ends the entry at once; a SYN after TIME_WAIT makes a new one.
 
-TCP follows the kernel's transition table (nf_conntrack_proto_tcp.c,
-`tcp_conntracks`); what is left out is the check of sequence numbers against the
-window. SCTP is followed like UDP, without its states.
+What TCP packets do to an entry is in `tcp.py`. SCTP is followed like UDP, without
+its states.
 """
 
 from __future__ import annotations
@@ -34,50 +33,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from k8slab.entry import Entry
+from k8slab.model import tcp
 from k8slab.packet import Flow, Packet
 
-# Columns of the table below: the state that the connection is in.
-STATES = ("NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT",
-          "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE", "SYN_SENT2")
-
-# What each packet makes of each state: two letters a state, "iv" an INVALID packet,
-# "ig" a packet that is let through and changes nothing.
-_LETTERS = dict(zip("no ss sr es fw cw la tw cl s2".split(), STATES)) | {"iv": "INVALID", "ig": "IGNORE"}
-_TRANSITIONS = {
-    "ORIGINAL": {
-        "syn":    "ss ss ig ig ig ig ig ss ss s2",
-        "synack": "iv iv sr iv iv iv iv iv iv sr",
-        "fin":    "iv iv fw fw la la la tw cl iv",
-        "ack":    "es iv es es cw cw tw tw cl iv",
-        "rst":    "iv cl cl cl cl cl cl cl cl cl",
-        "none":   "iv iv iv iv iv iv iv iv iv iv",
-    },
-    "REPLY": {
-        "syn":    "iv s2 iv iv iv iv iv ss iv s2",
-        "synack": "iv sr ig ig ig ig ig ig ig sr",
-        "fin":    "iv iv fw fw la la la tw cl iv",
-        "ack":    "iv ig sr es cw cw tw tw cl ig",
-        "rst":    "iv cl cl cl cl cl cl cl cl cl",
-        "none":   "iv iv iv iv iv iv iv iv iv iv",
-    },
-}
-TCP_TABLE = {(direction, sign): dict(zip(STATES, map(_LETTERS.get, row.split())))
-             for direction, rows in _TRANSITIONS.items() for sign, row in rows.items()}
-
-# Seconds that an entry lives after its last packet (nf_conntrack's defaults).
-TCP_TIMEOUTS = {"SYN_SENT": 120, "SYN_RECV": 60, "ESTABLISHED": 432000, "FIN_WAIT": 120, "CLOSE_WAIT": 60,
-                "LAST_ACK": 30, "TIME_WAIT": 120, "CLOSE": 10, "SYN_SENT2": 120}
-TCP_UNACKNOWLEDGED = 300
+# Seconds that an entry lives after its last packet (nf_conntrack's defaults); TCP's are in `tcp.py`.
 UNREPLIED = {"udp": 30, "sctp": 30, "icmp": 30}
 REPLIED = {"udp": 120, "sctp": 210, "icmp": 30}
 GENERIC_TIMEOUT = 600
 STREAM_AFTER = 2  # seconds after which a UDP exchange counts as a stream
 
-# Not a state of the kernel's: the entry was killed by a SYN that starts a new one with the same tuple.
-REOPENED = "REOPENED"
-
-# The flags that a TCP packet may carry together, PSH aside (`tcp_valid_flags`).
-TCP_VALID = {frozenset(flags) for flags in ("S", "SU", "SA", "R", "RA", "FA", "FAU", "A", "AU")}
 # The ICMP questions that may start a connection (`valid_new` in nf_conntrack_proto_icmp.c).
 ICMP_QUESTIONS = frozenset({8, 13, 15, 17})
 
@@ -120,15 +84,6 @@ class Found:
     connection: Connection | None = None
     direction: str = "ORIGINAL"
     new: bool = False
-
-
-def tcp_sign(flags: str) -> str:
-    """Which row of the table a packet's flags choose: `tcp_sign("SA") == "synack"`."""
-    if "R" in flags:
-        return "rst"
-    if "S" in flags:
-        return "synack" if "A" in flags else "syn"
-    return "fin" if "F" in flags else "ack" if "A" in flags else "none"
 
 
 class Conntrack:
@@ -180,7 +135,7 @@ class Conntrack:
     def close(self, connection: Connection, now: float) -> None:
         """A RST of our own ends a TCP connection (nf_ct_set_closing)."""
         if connection.original.proto == "tcp":
-            connection.state, connection.expires = "CLOSE", now + TCP_TIMEOUTS["CLOSE"]
+            connection.state, connection.expires = "CLOSE", now + tcp.TIMEOUTS["CLOSE"]
 
     def kill(self, connection: Connection) -> None:
         """Forget the connection; packets that already carry it keep it."""
@@ -196,16 +151,20 @@ class Conntrack:
         """What the packet is to this node, creating an unconfirmed entry for one that may start a connection."""
         if packet.is_icmp_error:
             return self._related(packet, now)
-        if packet.proto == "tcp" and frozenset(packet.flags) - {"P"} not in TCP_VALID:
+        if packet.proto == "tcp" and frozenset(packet.flags) - {"P"} not in tcp.VALID:
             return Found("INVALID")
         found = self.find(packet.flow, now)
         if found is None:
             return self._begin(packet, now)
         connection, direction = found
-        if not self._advance(connection, direction, packet, now):
+        if packet.proto != "tcp":
+            self._advance(connection, direction, packet, now)
+        elif (fate := tcp.advance(connection, direction, packet, now)) == tcp.INVALID:
             return Found("INVALID")
-        if packet.proto == "tcp" and connection.state == REOPENED:
-            return self._begin(packet, now)
+        elif fate != tcp.FOLLOWED:
+            self.kill(connection)
+            if fate == tcp.REOPENED:
+                return self._begin(packet, now)
         if direction == "REPLY":
             connection.seen_reply = True
             return Found("ESTABLISHED", connection, direction)
@@ -221,11 +180,9 @@ class Conntrack:
     def _begin(self, packet: Packet, now: float) -> Found:
         proto, state, life = packet.proto, "", GENERIC_TIMEOUT
         if proto == "tcp":
-            state = TCP_TABLE["ORIGINAL", tcp_sign(packet.flags)]["NONE"]
-            if state == "INVALID":
+            state, life = tcp.first_state(packet)
+            if state == tcp.INVALID:
                 return Found("INVALID")
-            # A connection picked up in the middle is not trusted for five days.
-            life = TCP_UNACKNOWLEDGED if state == "ESTABLISHED" else TCP_TIMEOUTS[state]
         elif proto == "icmp":
             if packet.icmp_type not in ICMP_QUESTIONS:
                 return Found("INVALID")
@@ -233,13 +190,11 @@ class Conntrack:
         elif proto in UNREPLIED:
             life = UNREPLIED[proto]
         connection = Connection(packet.flow, packet.flow.reply, state, now + life, stream_from=now + STREAM_AFTER,
-                                last=("ORIGINAL", tcp_sign(packet.flags), packet.end), ends={"ORIGINAL": packet.end})
+                                last=("ORIGINAL", tcp.sign_of(packet.flags), packet.end), ends={"ORIGINAL": packet.end})
         return Found("NEW", connection, new=True)
 
-    def _advance(self, connection: Connection, direction: str, packet: Packet, now: float) -> bool:
-        """Let a packet of a known connection change it; False when the packet is INVALID."""
-        if packet.proto == "tcp":
-            return self._advance_tcp(connection, direction, packet, now)
+    def _advance(self, connection: Connection, direction: str, packet: Packet, now: float) -> None:
+        """Let a packet of another protocol's known connection change it."""
         proto = packet.proto
         life = UNREPLIED.get(proto, GENERIC_TIMEOUT)
         if proto == "udp":           # the first answer is not yet an exchange: it does not count here
@@ -247,52 +202,4 @@ class Conntrack:
                 life, connection.assured = REPLIED["udp"], True
         elif connection.seen_reply or direction == "REPLY":
             life = REPLIED.get(proto, GENERIC_TIMEOUT)
-        connection.expires = now + life
-        return True
-
-    def _advance_tcp(self, connection: Connection, direction: str, packet: Packet, now: float) -> bool:
-        old, sign = connection.state, tcp_sign(packet.flags)
-        new = TCP_TABLE[direction, sign][old]
-        if new == "INVALID":
-            return False
-        if new == "SYN_SENT" and old in ("TIME_WAIT", "CLOSE"):
-            if connection.close_begun or connection.last[:2] == (direction, "rst"):
-                self.kill(connection)
-                connection.state = REOPENED
-                return True
-            new = "IGNORE"
-        answers_ignored = (sign == "synack" and connection.last[1] == "syn" and connection.last[0] != direction
-                           and connection.last[2] == packet.ack)
-        if new == "IGNORE" and answers_ignored:
-            old, new = "SYN_SENT", "SYN_RECV"      # both ends agree on a connection that we had missed
-        connection.last = (direction, sign, packet.end)
-        if new == "IGNORE":
-            return True
-        self._note_data(connection, direction, packet)
-        connection.close_begun |= new == "FIN_WAIT" != old
-        connection.state = new
-        self._age_tcp(connection, old, new, sign, now)
-        return True
-
-    def _note_data(self, connection: Connection, direction: str, packet: Packet) -> None:
-        """Which data is on its way without an acknowledgement (`tcp_in_window`, its flags alone)."""
-        other, end = "REPLY" if direction == "ORIGINAL" else "ORIGINAL", connection.ends.get(direction)
-        if end is None or 0 < (packet.end - end) % 2**32 < 2**31:
-            connection.ends[direction] = packet.end
-            if end is not None:
-                connection.unacknowledged.add(direction)
-        if "A" not in packet.flags or packet.ack == connection.ends.get(other):
-            connection.unacknowledged.discard(other)
-
-    def _age_tcp(self, connection: Connection, old: str, new: str, sign: str, now: float) -> None:
-        life = TCP_TIMEOUTS["CLOSE" if sign == "rst" else new]
-        if not connection.seen_reply:
-            if sign == "rst":
-                self.kill(connection)      # only a RST was said: there never was a connection
-            elif new == "ESTABLISHED":
-                life = TCP_UNACKNOWLEDGED
-        elif new == "ESTABLISHED" and old in ("SYN_RECV", "ESTABLISHED"):
-            connection.assured = True
-        if connection.unacknowledged:
-            life = min(life, TCP_UNACKNOWLEDGED)
         connection.expires = now + life

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from k8slab.lab import Lab
-from k8slab.model.conntrack import TCP_TABLE, Conntrack
+from k8slab.model import tcp
+from k8slab.model.conntrack import Conntrack
 from k8slab.packet import Flow, Packet
 from tests.model.labs import CLIENT, DNAT, MASTER, TRACKED, VIP, WEB, model, rules, steps, syn
 
@@ -174,7 +175,7 @@ def test_connmark_lives_with_the_connection():
 
 
 def test_the_tcp_table_is_whole():
-    assert len(TCP_TABLE) == 12 and all(len(row) == 10 and None not in row.values() for row in TCP_TABLE.values())
+    assert len(tcp.TABLE) == 12 and all(len(row) == 10 and None not in row.values() for row in tcp.TABLE.values())
 
 
 def test_a_replys_reply_is_the_original():

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from k8slab.lab import Lab
 from k8slab.network import cluster_network
 from k8slab.packet import Packet
-from tests.model.labs import CLIENT, WEB, WORKER, model, steps, syn
+from tests.model.labs import CLIENT, MASTER, TRACKED, WEB, WORKER, model, rules, steps, syn
 
 
 def test_at_input_nat_is_asked_before_security():
@@ -91,3 +92,16 @@ def test_an_error_about_an_untracked_packet_is_invalid_and_tracked():
 def test_notrack_is_still_untracked_for_others():
     lab = model(raw="-A OUTPUT -j NOTRACK", filter="-A OUTPUT -m conntrack --ctstate UNTRACKED -j DROP")
     assert lab.send(syn(WEB, 8080, src=WORKER), "worker1").verdict != "DELIVERED"
+
+
+@pytest.mark.parametrize(("seen", "state"), [(0, "SYN_SENT"), (1, "ESTABLISHED"), (2, "FIN_WAIT"), (3, "TIME_WAIT")])
+@pytest.mark.parametrize("dataplane", [pytest.param("kernel", marks=pytest.mark.kernel), "model"])
+def test_what_acknowledges_more_than_the_node_has_seen_is_invalid(dataplane, seen, state):
+    """Of what the API server says (SYN-ACK, data, FIN) its node tracks the first few packets."""
+    first = f"-A OUTPUT -p tcp -m limit --limit 1/hour --limit-burst {seen} -j ACCEPT\n" if seen else ""
+    raw = f"{first}-A OUTPUT -p tcp -j NOTRACK"
+    with Lab(dataplane=dataplane) as lab:
+        lab.restore("k8smaster", rules(raw=raw, nat=TRACKED))
+        lab.connect("client", MASTER, 6443)
+        (entry,) = lab.entries("k8smaster")
+        assert entry.state == state
