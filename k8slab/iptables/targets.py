@@ -2,8 +2,9 @@
 
 A target's `kind` says what a walk does with it: "verdict" ends it (ACCEPT, DROP, REJECT), "return" goes back,
 "jump" and "goto" go to the chain that is the target's name, "nat" rewrites and ends, "mark" and "connmark"
-change marks, "ct" speaks to conntrack, "log" and "trace" report, "aside" changes what no walk reads, and "unknown" is a target of which only the
-words are known. Where each may stand is checked as iptables-nft and the kernel check it.
+change marks, "ct" speaks to conntrack, "log" and "trace" report, "aside" changes what no walk reads, and
+"unknown" is a target of which only the words are known. Where each may stand is checked as iptables-nft and the
+kernel check it.
 """
 
 from __future__ import annotations

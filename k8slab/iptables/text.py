@@ -38,7 +38,7 @@ STRANGERS = (
      "run it on a machine, and give what `iptables-save` then prints"),
 )
 
-MANY = 10_000              # lines whose leavings are worth the search for them, which takes as long as there are objects
+MANY = 10_000              # lines whose leavings are worth the search for them: it looks at every object
 
 
 def parse(text: str | bytes, name: str = "<text>", *, lazily: bool = False) -> Ruleset:

@@ -54,7 +54,8 @@ _SHEET = """
   .k-page > .k8slab-stepper, .k-static > details:last-child { display: none }
   .k-page.k-alive > .k-static { display: block }
   .k-static > details { break-inside: avoid }
-  .k-static > details::details-content, details:has(> .k-page)::details-content { display: block; content-visibility: visible; block-size: auto }
+  .k-static > details::details-content, details:has(> .k-page)::details-content {
+    display: block; content-visibility: visible; block-size: auto }
 }
 """.replace("&", ".k8slab-stepper.k8slab-stepper")
 

@@ -93,7 +93,8 @@ def main() -> None:
         ratios = sorted(theirs / ours for ours, theirs in pairs)
         print(f"a lab of 2 nodes and {pods} Pods, with its rules: {ratios[ROUNDS // 2]:.1f} times as fast as "
               f"{len(script.splitlines()) - 3} commands one by one (from {ratios[0]:.1f} to {ratios[-1]:.1f} "
-              f"in {ROUNDS} rounds; at best {min(ours for ours, _ in pairs):.2f} s and {min(theirs for _, theirs in pairs):.2f} s)")
+              f"in {ROUNDS} rounds; at best {min(ours for ours, _ in pairs):.2f} s and "
+              f"{min(theirs for _, theirs in pairs):.2f} s)")
 
 
 if __name__ == "__main__":

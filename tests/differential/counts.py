@@ -61,8 +61,8 @@ def _missed(text: str, test: str) -> str:
     name = known.get(words[0], words[0])
     if name in MATCHES:
         return name
-    for word, among in (("port", ("tcp", "udp", "sctp", "multiport")), ("type", ("addrtype",)), ("address", ("iprange",)),
-                        ("mark", ("mark", "connmark")), ("conntrack", ("conntrack", "state"))):
+    for word, among in (("port", ("tcp", "udp", "sctp", "multiport")), ("type", ("addrtype",)),
+                        ("address", ("iprange",)), ("mark", ("mark", "connmark")), ("conntrack", ("conntrack", "state"))):
         chosen = [name for name in own if name in among]
         if word in test and chosen:
             return chosen[0]

@@ -147,8 +147,8 @@ UNIT = Content(
                 "Who can see the mark 0x4000 of a packet?",
                 "Rules in this network namespace, until the packet leaves it.",
                 {
-                    "Rules in this network namespace, until the packet leaves it.": "It belongs to the kernel's note on "
-                    "the packet (fwmark), and is in no header.",
+                    "Rules in this network namespace, until the packet leaves it.": "It belongs to the kernel's note "
+                    "on the packet (fwmark), and is in no header.",
                     "The next node, too.": "Nothing of it is on the wire, and the next node begins with 0.",
                     "tcpdump.": "tcpdump shows what is on the wire. The mark is not.",
                 },
@@ -158,8 +158,8 @@ UNIT = Content(
                 "Why does kube-proxy mark the packet and change its source later, in POSTROUTING?",
                 "In PREROUTING the source cannot be changed.",
                 {
-                    "In PREROUTING the source cannot be changed.": "MASQUERADE belongs to POSTROUTING, when the way out "
-                    "is known; the reason to do it shows in the packet only before DNAT.",
+                    "In PREROUTING the source cannot be changed.": "MASQUERADE belongs to POSTROUTING, when the way "
+                    "out is known; the reason to do it shows in the packet only before DNAT.",
                     "A mark is faster than a rule.": "It needs rules itself: one to set it, three to act on it.",
                     "conntrack needs the mark.": "conntrack has a mark of its own, which these rules do not use.",
                 },
