@@ -8,6 +8,9 @@ from k8slab.trace import Trace
 # ICMP code of type 3 → the error that the socket gets (icmp_err_convert in icmp.c), in Go's words (syscall/zerrors).
 ERRORS = {0: "network is unreachable", 1: "no route to host", 2: "protocol not available", 3: "connection refused",
           9: "network is unreachable", 10: "no route to host", 13: "no route to host"}
+# What a program is told before any packet is made, by the route that its own host finds (DEAD_ENDS in stack/routing).
+NO_PACKET = {"ENETUNREACH": ERRORS[0], "EHOSTUNREACH": ERRORS[1], "EINVAL": "invalid argument",
+             "EACCES": "permission denied"}
 
 
 def told(trace: Trace, address: str, port: int) -> str:
@@ -32,5 +35,5 @@ def told(trace: Trace, address: str, port: int) -> str:
         return f"{head}: connect: {ERRORS[3]}"
     if reply is not None and reply.source == f"{address}:{port}":      # the client's TCP takes no other's answer
         return f"answered by {trace.received.destination}" if trace.received else "answered"
-    dead_end = next((error for error in ERRORS.values() if error in trace.reason.lower()), "")
+    dead_end = next((error for name, error in NO_PACKET.items() if f": {name}, " in trace.reason), "")
     return f"{head}: connect: {dead_end}" if dead_end else f"{head}: i/o timeout"

@@ -7,7 +7,7 @@ import json
 import re
 import weakref
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -89,9 +89,9 @@ class Lab:
 
     `cluster`: a control plane behind the rules: True for one with one API server, a Cluster, or a function that makes
     one. Then the network is drawn from its nodes and Pods, to which the lab adds its own, and each node's kube-proxy
-    follows it; `first_sync`: seconds until those first write. A reset makes the cluster anew, too: one that was given
-    with its arguments, and without what was done to it afterwards. `control_plane`: "real" for etcd and kube-apiserver
-    themselves, on the kernel, where both are on the PATH; time is then the machine's own.
+    follows it; `first_sync`: seconds until those first write, of all or by the node's name. A reset makes the cluster
+    anew, too: one that was given with its arguments, and without what was done to it afterwards. `control_plane`: "real"
+    for etcd and kube-apiserver themselves, on the kernel, where both are on the PATH; time is then the machine's own.
 
     >>> with Lab(seed=1) as lab:
     ...     print(lab.connect("client", "10.96.0.1", 443).summary())
@@ -102,7 +102,7 @@ class Lab:
 
     def __init__(self, dataplane: str = "auto", *, seed: int = 0, network: Network | None = None,
                  rules: str | None = None, cni_masquerade: bool = False,
-                 cluster: bool | Cluster | Callable[[], Cluster] = False, first_sync: float = 0.0,
+                 cluster: bool | Cluster | Callable[[], Cluster] = False, first_sync: float | Mapping[str, float] = 0.0,
                  control_plane: str = "lab") -> None:
         if cluster and (network or rules):
             raise LabError("a lab with a cluster draws its network and its rules from it: leave network and rules out")

@@ -7,7 +7,7 @@ nothing of clusters: they meet here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 CNI_WORDS = '-m comment --comment "network plugin: masquerade what leaves the Pod range"'
 CNI_RULES = f"*nat\n-A POSTROUTING -s {POD_RANGE} ! -d {POD_RANGE} {CNI_WORDS} -j MASQUERADE --random-fully\nCOMMIT\n"
 LAN = "node LAN"
+FirstSync = float | Mapping[str, float]
 RUNNING = 2.0       # seconds until the lab's own Pods run
 
 
@@ -71,13 +72,13 @@ def clusters(given: bool | Cluster | Callable[[], Cluster], seed: int) -> Iterat
 class Machines:
     """A cluster's nodes and Pods on a dataplane, which `build` makes of a network.
 
-    `first_sync`: seconds until the nodes' kube-proxies first write. `cni_masquerade`: whether the network plugin
+    `first_sync`: seconds until the nodes' kube-proxies first write, of all or by the node's name. `cni_masquerade`: whether the network plugin
     gives what leaves the Pod range the node's source.
 
     `syncs`: what each node's kube-proxy wrote: the second of the cluster's clock, and the Sync.
     """
 
-    def __init__(self, cluster: Cluster, build: Callable[[Network], Model | Kernel], first_sync: float = 0.0,
+    def __init__(self, cluster: Cluster, build: Callable[[Network], Model | Kernel], first_sync: FirstSync = 0.0,
                  cni_masquerade: bool = False) -> None:
         self.cluster, self._cni = cluster, cni_masquerade
         self._nodes, self._pods = addresses(cluster), pods(cluster)
@@ -87,7 +88,7 @@ class Machines:
         self.syncs: dict[str, list[tuple[float, Sync]]] = {}
         self._api_servers: ApiServers | None = None
         for name in self._nodes:
-            self._begin(name, first_sync)
+            self._begin(name, first_sync.get(name, 0.0) if isinstance(first_sync, Mapping) else first_sync)
         for server in cluster.api_servers.values():
             server.on_change(self.follow)
         self.follow()

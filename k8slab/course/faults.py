@@ -23,6 +23,7 @@ DNS_NAME = "kubernetes.default.svc.cluster.local"
 _ASKED = b"".join(bytes([len(part)]) + part.encode() for part in DNS_NAME.split("."))
 DNS_QUESTION = Packet("udp", "10.244.1.5", "10.96.0.10", 50053, 53,       # RFC 1035, 4.1: for an A record
                       payload=b"\x11\x11\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00" + _ASKED + b"\x00\x00\x01\x00\x01")
+KUBE_DNS = "10.96.0.10:53"
 GONE = "10.244.0.9"      # an address of a Pod that is there no longer
 # Names of a certificate that was made by a configuration with a slip in two of them.
 SLIPPED = ("k8smaster", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
@@ -50,7 +51,8 @@ class Breakage:
     `name`: its own. `asks`: the probe by which it shows, and which works again when it is mended; `times`: how often
     that is tried, where chance decides. `options`: makes a Lab's arguments; `breaks`: the steps that break it. `mends`:
     steps that are one remedy. `also`: probes that must be right afterwards, too. `broken`: False where all is as it
-    should be. `calls`: the host name that the program calls by TLS, where the fault is not one of packets.
+    should be. `calls`: the host name that the program calls by TLS, where the fault is not one of packets. `settles`:
+    seconds until what watches the objects has put right, or put back, what somebody has changed.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Breakage:
     times: int = 1
     broken: bool = True
     calls: str = ""
+    settles: float = 0.0
 
 
 def three() -> dict:
@@ -74,10 +77,27 @@ TO_WEB = reaches("client", WEB)
 DIRECT = reaches("client", WEB_POD, source="10.244.1.5")
 MAKE_WEB = "%kubectl create service clusterip web --clusterip=10.96.12.34 --tcp=80:{}"
 ANY_API = reaches("client", API)
+# Others who ask the same: a remedy for the one Pod that has complained is none.
+WEB_TO_API, NODE_TO_API = (reaches(host, API, API_SERVER) for host in ("web", "worker1"))
+ELSEWHERE_TO_WEB = reaches("coredns-1", WEB)
+TO_DNS = reaches("client", KUBE_DNS, proto="udp")
 # A Service that has no endpoints, and should go on to say so.
 IDLE = "%kubectl create service clusterip idle --clusterip=10.96.12.99 --tcp=80:8080"
 TO_IDLE = Probe("a connection of the Pod client to 10.96.12.99:80, a Service without endpoints", "client",
                 {"comes back": "a refusal from 10.244.1.1"}, to="10.96.12.99:80")
+
+
+def barred(to: str, whose: str = "", proto: str = "tcp") -> Probe:
+    """What a policy forbids the Pod client to open: `to`, an address and port, of which nobody must hear.
+
+    >>> barred("10.244.1.7:8080").wanted
+    {'source at the far end': "nobody's: it did not arrive", 'comes back': 'nothing'}
+    """
+    says = f"a connection of the Pod client to {to}{', ' * bool(whose)}{whose}, which it may not open"
+    return Probe(says, "client", {"source at the far end": "nobody's: it did not arrive", "comes back": "nothing"}, to,
+                 proto)
+
+
 
 _TABLE = (
     Breakage(
@@ -85,14 +105,14 @@ _TABLE = (
         (MAKE_WEB.format(8080), """%kubectl patch svc web -p '{"spec": {"selector": {"app": "webshop"}}}'""",
          "lab.advance(3)"),
         ("""%kubectl patch svc web -p '{"spec": {"selector": {"app": "web"}}}'""", "lab.advance(3)"),
-        (TO_API,),
+        (TO_API, ELSEWHERE_TO_WEB), settles=3.0,
     ),
     Breakage(
         "target-port", TO_WEB,
         (MAKE_WEB.format(80), "lab.advance(3)"),
         ("""%kubectl patch svc web --type=json -p '[{"op": "replace", "path": "/spec/ports/0/targetPort", """
          """"value": 8080}]'""", "lab.advance(3)"),
-        (TO_API, DIRECT),
+        (TO_API, DIRECT, ELSEWHERE_TO_WEB), settles=3.0,
     ),
     Breakage(
         "rule-before", TO_API,
@@ -102,7 +122,7 @@ _TABLE = (
          "%on worker1 iptables -A FORWARD -s 10.244.0.0/16 -j ACCEPT",
          "%on worker1 iptables -A FORWARD -d 10.244.0.0/16 -j ACCEPT"),
         ("%on worker1 iptables -D FORWARD -j REJECT --reject-with icmp-host-prohibited",),
-        (DIRECT, TO_IDLE),
+        (DIRECT, TO_IDLE, WEB_TO_API),
     ),
     Breakage(
         "no-masquerade", reaches("client", "203.0.113.10:443"),
@@ -110,7 +130,8 @@ _TABLE = (
          """10.244.0.0/16 -m comment --comment "network plugin: masquerade what leaves the Pod range" """
          "-j MASQUERADE --random-fully"),
         ("%on worker1 iptables -t nat -A POSTROUTING -s 10.244.0.0/16 ! -d 10.244.0.0/16 -j MASQUERADE",),
-        (TO_API, DIRECT),
+        (TO_API, Probe("a connection of the Pod client to 203.0.113.11:443, another address outside", "client",
+                       {"source": "10.106.175.131"}, to="203.0.113.11:443"), DIRECT),
         lambda: {"cluster": True, "cni_masquerade": True},
     ),
     Breakage(
@@ -137,7 +158,7 @@ _TABLE = (
         "forwarding-off", TO_API,
         ("%on worker1 sysctl -w net.ipv4.ip_forward=0",),
         ("%on worker1 sysctl -w net.ipv4.ip_forward=1",),
-        (DIRECT,),
+        (DIRECT, WEB_TO_API),
     ),
     Breakage(
         "ping", Probe("a ping of the Pod client to 10.96.0.1", "client", {"answered": "yes"},
@@ -149,7 +170,7 @@ _TABLE = (
         ("""lab.cluster.api_servers["k8smaster3"].crash()""", "lab.advance(60)"),
         ("""%kubectl patch endpoints kubernetes --type=json -p '[{"op": "remove", "path": """
          """"/subsets/0/addresses/2"}]'""", "lab.advance(15)"),
-        (), three, times=30,
+        (reaches("worker1", API), reaches("coredns-1", API)), three, times=30, settles=15.0,
     ),
     Breakage(
         "affinity-to-the-dead", ANY_API,
@@ -161,14 +182,14 @@ _TABLE = (
          """lab.cluster.api_servers["k8smaster3"].crash()""", "lab.advance(60)"),
         ("""%kubectl patch endpoints kubernetes --type=json -p '[{"op": "remove", "path": """
          """"/subsets/0/addresses/2"}]'""", "lab.advance(15)"),
-        (reaches("web", API),), three, times=30,
+        (reaches("web", API), reaches("coredns-1", API)), three, times=30, settles=15.0,
     ),
     Breakage(
         "forward-drop", TO_API,
         (IDLE, "lab.advance(3)", "%on worker1 iptables -P FORWARD DROP"),
         ("%on worker1 iptables -A FORWARD -s 10.244.0.0/16 -j ACCEPT",
          "%on worker1 iptables -A FORWARD -d 10.244.0.0/16 -j ACCEPT"),
-        (DIRECT, TO_IDLE),
+        (DIRECT, TO_IDLE, WEB_TO_API),
     ),
     Breakage(
         "policy-before-dnat", TO_API,
@@ -178,8 +199,8 @@ _TABLE = (
          "%on worker1 iptables -A POD-client -j DROP",
          "%on worker1 iptables -I FORWARD -s 10.244.1.5/32 -j POD-client"),
         ("%on worker1 iptables -I POD-client 2 -d 10.106.175.128/32 -p tcp -m tcp --dport 6443 -j ACCEPT",),
-        (Probe(f"a connection of the Pod client to {WEB_POD}, which it may not open", "client",
-               {"comes back": "nothing"}, to=WEB_POD),),
+        (barred(WEB_POD), barred(KUBE_DNS, "kube-dns", "udp"), barred("10.106.175.128:22", "the API server's machine"),
+         barred("10.106.175.1:22", "a machine on the nodes' network")),
     ),
     Breakage(
         "rp-filter", TO_API,
@@ -190,11 +211,11 @@ _TABLE = (
          "%on client ip route replace default via 192.168.7.1 dev net1 src 10.244.1.5",
          "%on worker1 sysctl -w net.ipv4.conf.all.rp_filter=1", "%on client ip neigh flush dev net1"),
         ("%on worker1 sysctl -w net.ipv4.conf.all.rp_filter=2",),
-        (reaches("web", API, API_SERVER),),
+        (WEB_TO_API, TO_DNS, reaches("client", WEB_POD)),
     ),
     Breakage(
         "not-yet-synced", TO_API, (), ("lab.advance(60)",),
-        (reaches("web", API, API_SERVER),), lambda: {"cluster": True, "first_sync": 60.0},
+        (WEB_TO_API, NODE_TO_API, TO_DNS), lambda: {"cluster": True, "first_sync": {"worker1": 60.0}},
     ),
     Breakage(
         "bridge", TO_WEB,

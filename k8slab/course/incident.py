@@ -16,29 +16,22 @@ import re
 from dataclasses import dataclass
 
 from k8slab.cluster.certificates import Certificate, NotVerified
+from k8slab.course.done import STATIONS, Done
 from k8slab.course.faults import DNS_NAME, Breakage, do
-from k8slab.course.probe import Sent
+from k8slab.course.probe import Probe, Sent
+from k8slab.course.standing import standing
+from k8slab.course.tries import tries
 from k8slab.dialling import told
 from k8slab.errors import Told
 from k8slab.lab import Lab
 from k8slab.magic import masked
 from k8slab.trace import Trace
 
+__all__ = ["AT_ONCE", "NEVER", "STATIONS", "Done", "Incident", "Symptom"]
+
 AT_ONCE, NEVER = "at once", "never: nothing comes back, and the program stops waiting by itself"
 IPV4 = re.compile(r"\d+(\.\d+){3}")
 SOON = 2.0          # seconds: what is sooner is at once; a neighbour is waited for three seconds
-# The stations along the packet's way, and the commands that look there.
-STATIONS = (
-    ("object", re.compile(r"kubectl .*\b(svc|services?|po|pods?|nodes?|all)\b")),
-    ("endpoints", re.compile(r"kubectl .*\b(ep|endpoints?|endpointslices?)\b")),
-    ("rules", re.compile(r"iptables")),
-    ("conntrack", re.compile(r"conntrack ")),
-    ("routes", re.compile(r"(ip |sysctl|ping|curl|nc )")),
-)
-CHANGES = re.compile(
-    r"kubectl (?!get|describe|explain|version|api-)|iptables-restore|iptables .*(-[ADIRFPXNEZ]|--(append|delete|insert|"
-    r"replace|flush|policy))\b|conntrack .*(-[DF]|--delete|--flush)\b|sysctl .*=|lab\."
-    r"|ip .*\b(add|a|del|delete|d|set|replace|change|flush|append)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,37 +49,6 @@ class Symptom:
 
     def __repr__(self) -> str:
         return f"{self.says}\n({self.delay})"
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A command that was run: `where`, a host or ""; `line`, as it would be typed there; `printed`, what it said."""
-
-    where: str
-    line: str
-    printed: str = ""
-
-    def _objects(self) -> tuple[object, ...]:
-        """What changes when somebody asks the control plane by another way than by this lab."""
-        return self.cluster.store.revision, *(one.running for one in self.cluster.api_servers.values())
-
-    @property
-    def changes(self) -> bool:
-        """Whether it was meant to change anything.
-
-        >>> Done("worker1", "iptables -t nat -S").changes, Done("worker1", "iptables -P FORWARD ACCEPT").changes
-        (False, True)
-        """
-        return bool(CHANGES.match(self.line))
-
-    @property
-    def station(self) -> str:
-        """The station of the packet's way that it looks at, or ""."""
-        found = [name for name, pattern in STATIONS if pattern.match(self.line)]
-        return found[-1] if found else ""
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.line}" if self.where else self.line
 
 
 class Incident(Lab):
@@ -115,14 +77,15 @@ class Incident(Lab):
         for step in self.fault.breaks:
             do(self, step)
         self.done.clear()
-        self._was, self._stood = (self.certificate, self.calls), self._objects()
-        self.before = self.report()      # what was never broken cannot be mended
+        self._was = self.certificate, self.calls
+        self.before = self._heard()      # what was never broken cannot be mended
+        self._stood = self._objects(), standing(self)
         self._listens = self._new = True
 
     @property
     def touched(self) -> bool:
-        """Whether anything was done that was meant to change something."""
-        return self.declared or bool(self.changes) or self._objects() != self._stood
+        """Whether anything was done that was meant to change something, or has changed it, by whatever program."""
+        return self.declared or bool(self.changes) or (self._objects(), standing(self)) != self._stood
 
     def _objects(self) -> tuple[object, ...]:
         """What changes when somebody asks the control plane by another way than by this lab."""
@@ -139,24 +102,38 @@ class Incident(Lab):
 
     def report(self) -> Symptom:
         """Let the program try once more, and give what it says, measured by the lab's clock; the first is `before`."""
-        if self._new and not self.touched:
-            self._new = False
-            return self.before
-        start = self.clock()
-        sent, failed, tried = self.tried()
-        waited = (self.clock() - start + self.dataplane.waited) / tried
+        new, self._new = self._new, False
+        return self.before if new and not self.touched else self._heard()
+
+    def _heard(self) -> Symptom:
+        """What the program says when it tries now."""
+        if self.fault.asks.packet and self.fault.asks.packet.proto == "icmp":
+            return self._pinged(self.fault.asks.packet.dst)
+        sent = tries(self, self.fault.asks, self.fault.times)
         says = self._says(sent)
         works = not sent.wrong and (not self.fault.calls or says.startswith("200 OK"))
         silent = sent.wrong and (sent.trace.reply is None or says.endswith("i/o timeout")) and ": connect: " not in says
-        if tried > 1 and failed:
-            says = f"{'each' if failed == tried else 'some'} of {tried} connections: {says}"
-        return Symptom(says, NEVER if silent else AT_ONCE if waited < SOON else f"after {waited:.0f} seconds", works)
+        if sent.tried > 1 and sent.failed:
+            says = f"{'each' if sent.failed == sent.tried else 'some'} of {sent.tried} connections: {says}"
+        return Symptom(says, _delay(bool(silent), sent.waited), works)
 
-    def tried(self) -> tuple[Sent, int, int]:
-        """The fault's own probe: one that went wrong, else the last; how many went wrong, and how many were sent."""
-        sent = [self.fault.asks.send(self) for _ in range(self.fault.times)]
-        wrong = [one for one in sent if one.wrong]
-        return (wrong or sent)[-1], len(wrong), len(sent)
+    def _pinged(self, address: str) -> Symptom:
+        """The last line of a ping, and when it came."""
+        start = self.clock()
+        printed = self.dataplane.run("client", f"ping -c 1 -W 1 {address}")
+        last = masked("ping", printed).strip().splitlines()[-1]
+        works = last.startswith("rtt ")
+        silent = not works and "errors" not in printed
+        return Symptom(last, _delay(silent, self.clock() - start + self.dataplane.waited), works)
+
+    def settle(self) -> None:
+        """Let the time pass that what watches the objects takes, where a change is not what it seems at once."""
+        if self.fault.settles:
+            super().advance(self.fault.settles)
+
+    def dial(self, pod: str, address: str, port: int) -> str:
+        """Open a connection and say in a client library's words what came of it: who answered, or Go's error."""
+        return self._told(tries(self, Probe("", pod, {}, f"{address}:{port}")))
 
     def nothing_is_broken(self) -> None:
         """Say that all is as it should be."""
@@ -165,15 +142,14 @@ class Incident(Lab):
 
     def _says(self, sent: Sent) -> str:
         """The program's words."""
-        trace, asked = sent.trace, sent.trace.sent
-        if asked.proto == "icmp":
-            return masked("ping", self.dataplane.run("client", f"ping -c 1 -W 1 {asked.dst}")).strip().splitlines()[-1]
-        if asked.proto == "udp":
-            return _looked_up(trace)
-        if self.fault.calls and not sent.wrong:
-            return self._called()
+        if sent.trace.sent.proto == "udp":
+            return _looked_up(sent.trace)
+        return self._called() if self.fault.calls and not sent.wrong else self._told(sent)
+
+    def _told(self, sent: Sent) -> str:
+        """A client library's words; a way that cannot be followed is known by who answers."""
         address, _, port = sent.probe.to.rpartition(":")
-        return told(trace, address, int(port))
+        return f"answered by {sent.unseen}" if ":" in sent.unseen else told(sent.trace, address, int(port))
 
     def _called(self) -> str:
         """What comes of the program's call by name: the name is looked up, and the certificate held against it."""
@@ -196,6 +172,15 @@ class Incident(Lab):
         except NotVerified as error:
             return f'Get "https://{name}/version": {error}'
         return f"200 OK, from https://{name}/version"
+
+    def lost_names(self) -> list[str]:
+        """The names of the first certificate that others call the API server by, and that are in this one no more.
+
+        A slip in the first certificate is no such name.
+        """
+        was, now = self._was[0], self.certificate
+        right = self.cluster.certificate(next(iter(self.cluster.api_servers))).names
+        return [name for name in was.names if name in right and name not in now.names] if now and was else []
 
     def _issued(self, pem: str) -> bool:
         """Whether the cluster's own CA has issued this certificate."""
@@ -246,6 +231,11 @@ class Incident(Lab):
     def _keep(self, where: str, line: str, printed: str = "") -> None:
         if self._listens:
             self.done.append(Done(where, line, printed))
+
+
+def _delay(silent: bool, waited: float) -> str:
+    """When a program hears something: `waited`, seconds."""
+    return NEVER if silent else AT_ONCE if waited < SOON else f"after {waited:.0f} seconds"
 
 
 def _looked_up(trace: Trace) -> str:

@@ -43,15 +43,28 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A probe, and the trace of its packet."""
+    """A probe, and the trace of its packet.
+
+    Of a probe that was sent several times, this is one that went wrong, or the last: `tried`: how many there were,
+    `failed`: how many went wrong. `waited`: the seconds that this one took. `unseen`: who answers, where the packet
+    cannot be followed and it was only asked whether it is answered; a word without a colon is nobody.
+    """
 
     probe: Probe
     trace: Trace
+    failed: int = 0
+    tried: int = 1
+    waited: float = 0.0
+    unseen: str = ""
 
     @property
     def wrong(self) -> tuple[str, ...]:
         """A clause for each fact that is not as it should be."""
         found = {name: FACTS[name](self.trace) for name in self.probe.wanted}
+        if self.unseen:
+            answered = ":" in self.unseen
+            found |= {"comes back": f"an answer from {self.probe.to}" if answered else "nothing"}
+            found |= {"destination": self.unseen} if answered else {}
         return tuple(
             f"{SAYS[name]} {found[name]}, and should be {wanted}"
             for name, wanted in self.probe.wanted.items()

@@ -11,6 +11,11 @@ TO_API = "-p tcp -d 10.96.0.1 --dport 443 -j DNAT --to-destination 10.106.175.12
 REMOVE = ("%kubectl patch endpoints kubernetes --type=json -p "
           """'[{"op": "remove", "path": "/subsets/0/addresses/2"}]'\nlab.advance(15)""")
 START = 'lab.cluster.api_servers["k8smaster3"].start()\nlab.advance(15)'
+KUBERNETES, DEAD = "KUBE-SVC-NPX46M4PTMTKRN6Y", "KUBE-SEP-FQ2NRQUZHJ3LQXRW"
+CLIENT = "-s 10.244.1.5 "
+AFFINITY = """%kubectl patch svc kubernetes -p '{"spec": {"sessionAffinity": "ClientIP"}}'\n""" + WAIT
+PUT_BACK = ("%kubectl patch endpointslice kubernetes --type=json -p "
+            """'[{"op": "remove", "path": "/endpoints/2"}]'\nlab.advance(3)""")
 WHOLE = ("lab.nothing_is_broken()", "Something is broken")
 
 
@@ -20,12 +25,16 @@ ANSWERS: dict[tuple[str, str], Answers] = {
             'lab.serve("web", 80)',
             "%kubectl delete svc web\n%kubectl create service clusterip web --clusterip=10.96.12.34 --tcp=80:8080\n"
             + WAIT,
-            f"{NAT} -I PREROUTING -p tcp -d 10.96.12.34 --dport 80 -j DNAT --to-destination 10.244.1.7:8080",
         ),
         foreseen=(
             WEB + """--type=json -p '[{"op": "replace", "path": "/spec/ports/0/port", "value": 8080}]'\n""" + WAIT,
         ),
-        others=(WHOLE, ("%on worker1 conntrack -F", "a refusal from 10.96.12.34:80")),
+        others=(
+            WHOLE, ("%on worker1 conntrack -F", "a refusal from 10.96.12.34:80"),
+            (f"{NAT} -I PREROUTING -p tcp -d 10.96.12.34 --dport 80 -j DNAT --to-destination 10.244.1.7:8080",
+             "the Pod coredns-1 to 10.96.12.34:80"),
+            ("%on worker1 sysctl -w net.ipv4.ip_forward=0", "ip_forward is 0"),
+        ),
     ),
     ("11", "cluster-2"): Answers(
         right=(
@@ -35,7 +44,10 @@ ANSWERS: dict[tuple[str, str], Answers] = {
             f"{FORWARD} -I FORWARD -s 10.244.0.0/16 -d 10.244.0.0/16 -j ACCEPT",
         ),
         foreseen=(f"{FORWARD} -F FORWARD", f"{FORWARD} -F\n{NAT} -F"),
-        others=(WHOLE, (f"{FORWARD} -I FORWARD -d 10.96.0.1 -j ACCEPT", "icmp-host-prohibited")),
+        others=(WHOLE, (f"{FORWARD} -I FORWARD -d 10.96.0.1 -j ACCEPT", "icmp-host-prohibited"),
+                (f"{FORWARD} -I FORWARD 6 {CLIENT}-j ACCEPT", "the Pod web to 10.96.0.1:443"),
+                (f"{FORWARD} -R FORWARD 6 -j DROP", "-j DROP"),
+                (f"{FORWARD} -I FORWARD 6 -m conntrack --ctstate DNAT -j ACCEPT", "10.244.1.7:8080")),
     ),
     ("11", "cluster-3"): Answers(
         right=(
@@ -44,7 +56,10 @@ ANSWERS: dict[tuple[str, str], Answers] = {
             "%on client ip route replace default via 10.244.1.1 dev eth0",
             "%on worker1 ip route replace 10.244.1.5 via 192.168.7.5 dev veth-net1",
         ),
-        others=(WHOLE, ("%on worker1 sysctl -w net.ipv4.conf.veth-net1.rp_filter=0", "192.168.7.1")),
+        others=(WHOLE, ("%on worker1 sysctl -w net.ipv4.conf.veth-net1.rp_filter=0", "192.168.7.1"),
+                ("%on client ip route add 10.96.0.1 via 10.244.1.1 dev eth0", "10.96.0.10:53"),
+                (f"%on client iptables -t nat -I OUTPUT {TO_API}\n"
+                 "%on client ip route add 10.106.175.128 via 10.244.1.1 dev eth0", "10.96.0.10:53")),
     ),
     ("drills", "cluster-4"): Answers(
         right=("%on worker1 ip route add 10.96.0.0/16 via 10.106.175.1", "%on worker1 ip route add 10.96.0.1 dev eth0"),
@@ -56,11 +71,16 @@ ANSWERS: dict[tuple[str, str], Answers] = {
                "%kubectl delete svc web\n%kubectl create service clusterip web --clusterip=10.96.12.34 --tcp=80:8080\n"
                + WAIT),
         foreseen=(f"%kubectl delete svc web\n{WAIT}",),
-        others=(WHOLE, (f"%kubectl delete pod web\n{WAIT}", "a refusal")),
+        others=(WHOLE, (f"%kubectl delete pod web\n{WAIT}", "a refusal"),
+                (f"{NAT} -I PREROUTING {CLIENT}-p tcp -d 10.96.12.34 --dport 80 -j DNAT --to-destination "
+                 "10.244.1.7:8080", "the Pod coredns-1 to 10.96.12.34:80"),
+                (f"""{WEB}-p '{{"spec": {{"selector": {{"app": "web"}}}}}}'\n{WAIT}\n{NAT} -F KUBE-SERVICES""",
+                 "No rule took it")),
     ),
     ("drills", "cluster-6"): Answers(
-        right=("lab.advance(200)", f"{NAT} -I PREROUTING {TO_API}"),
-        others=(WHOLE, ("lab.advance(5)", "blackhole 10.96.0.0/16")),
+        right=("lab.advance(200)",),
+        others=(WHOLE, (f"{NAT} -I PREROUTING {TO_API}", "a program on the node worker1"),
+                ("lab.advance(5)", "blackhole 10.96.0.0/16")),
     ),
     ("drills", "cluster-7"): Answers(
         right=("%on client ping -c 1 -W 1 10.244.1.7\nlab.nothing_is_broken()",),
@@ -91,6 +111,7 @@ ANSWERS: dict[tuple[str, str], Answers] = {
                "lab.certificate = lab.cluster.certificate('k8smaster')\nlab.calls = lab.calls.rstrip('.')"),
         others=(WHOLE, ('lab.calls = "kubernetes.cluster.local"', "no such host"),
                 ('lab.calls = "10.96.0.10"', "dial tcp 10.96.0.10:443"),
+                ("lab.certificate = lab.cluster.authority.issue([lab.calls])", "default.svc, 10.96.0.1, 10.106.175.128"),
                 ("lab.certificate = None", "unknown authority"), ('lab.calls = "a..b"', "no such host"),
                 ("%on worker1 iptables -I FORWARD -d 10.106.175.128 -j DROP", "-j DROP")),
     ),
@@ -98,18 +119,31 @@ ANSWERS: dict[tuple[str, str], Answers] = {
         right=(f"{NAT} -A POSTROUTING -s 10.244.0.0/16 -o eth0 ! -d 10.244.0.0/16 -j MASQUERADE",
                f"{NAT} -A POSTROUTING -s 10.244.1.5 -d 203.0.113.0/24 -j SNAT --to-source 10.106.175.131"),
         foreseen=(f"{NAT} -A POSTROUTING -s 10.244.0.0/16 -j MASQUERADE",),
-        others=(WHOLE, (f"{NAT} -A POSTROUTING -s 10.244.0.0/16 -d 10.106.175.128 -j MASQUERADE", "203.0.113.10:443")),
+        others=(WHOLE, (f"{NAT} -A POSTROUTING -s 10.244.0.0/16 -d 10.106.175.128 -j MASQUERADE", "203.0.113.10:443"),
+                (f"{NAT} -A POSTROUTING {CLIENT}-d 203.0.113.10 -j MASQUERADE", "203.0.113.11:443")),
     ),
     ("drills", "cluster-13"): Answers(
-        right=(START, REMOVE.replace("lab.advance(15)", "lab.advance(60)")),
-        foreseen=(f"%kubectl delete svc kubernetes\n{WAIT}",),
-        others=(WHOLE, ("%on worker1 conntrack -F", "a refusal from 10.96.0.1:443")),
+        right=(START, REMOVE.replace("lab.advance(15)", "lab.advance(60)"),
+               *(REMOVE.replace("lab.advance(15)", f"lab.advance({seconds})") for seconds in (3, 5)),
+               # The API servers that live make it anew, each with its own address.
+               f"%kubectl delete svc kubernetes\n{WAIT}"),
+        foreseen=(f"{NAT} -F KUBE-SERVICES",),
+        others=(
+            WHOLE, ("%on worker1 conntrack -F", "a refusal from 10.96.0.1:443"),
+            (AFFINITY, "a refusal from 10.96.0.1:443"),
+            (PUT_BACK, "a refusal from 10.96.0.1:443"),
+            (f"{NAT} -I PREROUTING {CLIENT}{TO_API}", "a program on the node worker1 to 10.96.0.1:443"),
+            (f"{NAT} -D {KUBERNETES} 4", "should be an answer from 10.96.0.1:443"),
+        ),
     ),
     ("drills", "cluster-14"): Answers(
         right=(f"{FORWARD} -P FORWARD ACCEPT", f"{FORWARD} -A FORWARD -j ACCEPT"),
         foreseen=(f"{FORWARD} -I FORWARD -s 10.244.0.0/16 -j ACCEPT",
                   f"{FORWARD} -A FORWARD -p tcp -d 10.96.0.1 --dport 443 -j ACCEPT"),
-        others=(WHOLE, (f"{NAT} -P PREROUTING ACCEPT", "FORWARD is DROP")),
+        others=(WHOLE, (f"{NAT} -P PREROUTING ACCEPT", "FORWARD is DROP"),
+                (f"{FORWARD} -A FORWARD {CLIENT}-j ACCEPT", "the Pod web to 10.96.0.1:443"),
+                (f"{FORWARD} -A FORWARD -s 10.244.0.0/16 -p tcp -d 10.106.175.128 --dport 6443 -j ACCEPT",
+                 "10.244.1.7:8080")),
     ),
     ("drills", "cluster-15"): Answers(
         right=(f"{NAT} -I POSTROUTING -s 10.244.1.5 -d 10.244.1.7 -j MASQUERADE",),
@@ -118,7 +152,13 @@ ANSWERS: dict[tuple[str, str], Answers] = {
     ("drills", "cluster-16"): Answers(
         right=(START,),
         foreseen=("""%kubectl patch svc kubernetes -p '{"spec": {"sessionAffinity": "None"}}'\n""" + WAIT,),
-        others=(WHOLE, ("%on worker1 conntrack -F", "a refusal from 10.96.0.1:443")),
+        others=(
+            WHOLE, ("%on worker1 conntrack -F", "a refusal from 10.96.0.1:443"),
+            (f"{NAT} -D {KUBERNETES} 4", "a refusal from 10.96.0.1:443"),
+            (f"{NAT} -D {KUBERNETES} 4\n{NAT} -D {KUBERNETES} 6", "should be an answer from 10.96.0.1:443"),
+            (f"{NAT} -I PREROUTING {CLIENT}{TO_API}", "the Pod web to 10.96.0.1:443"),
+            (PUT_BACK, "a refusal from 10.96.0.1:443"),
+        ),
     ),
 }
 # The cells as a learner changes them, wrong and right.

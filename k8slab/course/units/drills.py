@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from k8slab.course.exercise import Fault
-from k8slab.course.faults import GONE
+from k8slab.course.faults import GONE, TO_IDLE
 from k8slab.course.probe import Sent
 from k8slab.course.question import Quiz
 from k8slab.course.unit import Content
@@ -19,6 +19,13 @@ def silent(sent: Sequence[Sent]) -> bool:
     return bool(sent[0].wrong) and sent[0].trace.reply is None
 
 
+def untranslated(sent: Sequence[Sent]) -> bool:
+    """Whether of all who ask what the program asks nobody hears anything, and no rule gives another destination."""
+    alike = [one for one in sent if one.probe.to == sent[0].probe.to]
+    return all(silent([one]) and one.failed == one.tried and not any(
+        step.kind == "NAT" and step.leg == 1 and "dst" in step.changed for step in one.trace.steps) for one in alike)
+
+
 def missed(table: str, words: str, sent: Sequence[Sent]) -> bool:
     """Whether the packet passed over a rule of the table that holds these words."""
     return any(words in over.rule for step in sent[0].trace.steps for over in step.passed if over.table == table)
@@ -29,10 +36,15 @@ def others_wrong(sent: Sequence[Sent]) -> bool:
     return not sent[0].wrong and any(one.wrong for one in sent[1:])
 
 
+def idle_is_lost(sent: Sequence[Sent]) -> bool:
+    """Whether what goes wrong first is the refusal of a Service without endpoints."""
+    return next((one.probe for one in sent if one.wrong), None) is TO_IDLE
+
+
 FLUSHED = Fault(
     "The program is answered, but something else is lost: a Service without endpoints should go on to refuse at once. "
     "kube-proxy's rule for that is gone with what you took away, or stands behind what you wrote and is not read.",
-    others_wrong)
+    idle_is_lost)
 
 DRILLS = Content(
     "drills",
@@ -55,7 +67,7 @@ DRILLS = Content(
             "`kubectl get endpointslices` shows which Pods the Service found. How does it look for them?",
             "Compare `kubectl get svc web -o wide`, column SELECTOR, with `kubectl get pods --show-labels`.",
             faults=(Fault("Nobody translates the Service's address any more: the program goes on to ask for "
-                          "10.96.12.34:80, so a Service must have it.", silent),),
+                          "10.96.12.34:80, so a Service must have it.", untranslated),),
         ),
         cluster(
             "6", "not-yet-synced",
@@ -115,7 +127,7 @@ DRILLS = Content(
             "What leaves the Pod range needs the node's address: MASQUERADE in nat POSTROUTING, for `-s "
             "10.244.0.0/16 ! -d 10.244.0.0/16`.",
             faults=(Fault("Now the source is changed between Pods, too: they should see each other's own address.",
-                          lambda sent: others_wrong(sent) and sent[-1].wrong[0].startswith("its source")),),
+                          lambda sent: others_wrong(sent) and "its source" in "".join(sent[-1].wrong)),),
         ),
         cluster(
             "13", "dead-but-listed",
@@ -123,7 +135,8 @@ DRILLS = Content(
             "Call each endpoint itself, by its own address and port 6443. Which one does not answer, and is it listed?",
             "Take it out of the list, with `kubectl patch endpoints kubernetes`, or see to it that it "
             "runs: `lab.cluster.api_servers[\"…\"].start()`; give kube-proxy some seconds.",
-            faults=(Fault("Nobody is answered now: the Service or all of its endpoints are gone.", silent),),
+            faults=(Fault("None of worker1's connections is translated any more: there the way to the Service's rules "
+                          "is gone.", lambda sent: untranslated(sent[:2])),),
         ),
         cluster(
             "14", "forward-drop",
@@ -154,8 +167,9 @@ DRILLS = Content(
             "As long as the dead one is listed, no setting of affinity helps all: take it out of the Endpoints, or "
             "start it again, and give kube-proxy some seconds.",
             faults=(Fault("Affinity is off, and now every client loses some of its connections: the dead server is "
-                          "still listed.", lambda sent: bool(sent[0].wrong) and not any(
-                              "--rcheck" in step.rule for step in sent[0].trace.steps)),),
+                          "still listed.", lambda sent: bool(sent[0].wrong) and any(
+                              step.kind == "NAT" and step.chain.startswith("KUBE-SEP-") and "recent" not in step.rule
+                              for step in sent[0].trace.steps)),),
         ),
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from k8slab.course.exercise import Fault
 from k8slab.course.question import Prediction, Question, Quiz
 from k8slab.course.unit import Content
-from k8slab.course.units.drills import FLUSHED, silent
+from k8slab.course.units.drills import FLUSHED, untranslated
 from k8slab.course.units.mending import cluster
 
 UNIT = Content(
@@ -32,7 +32,7 @@ UNIT = Content(
             "The Service's `targetPort` is the Pod's port: it must be 8080. `kubectl patch svc web --type=json -p "
             "'[{\"op\": \"replace\", \"path\": \"/spec/ports/0/targetPort\", \"value\": …}]'`",
             faults=(Fault("Nobody translates port 80 of the Service any more. `port` is what callers ask for, and "
-                          "stays; `targetPort` is the Pod's.", silent),),
+                          "stays; `targetPort` is the Pod's.", untranslated),),
         ),
         cluster(
             "2", "rule-before",
@@ -42,7 +42,7 @@ UNIT = Content(
             "with `-D`, or have them accepted just before it, with `-I FORWARD` and its number.",
             faults=(
                 FLUSHED,
-                Fault("Nobody translates any more: the nat rules that you took away were kube-proxy's.", silent),
+                Fault("Nobody translates any more: the nat rules that you took away were kube-proxy's.", untranslated),
             ),
         ),
         cluster(
