@@ -33,7 +33,8 @@ DISCARD = 9         # a port at which nobody listens
 def tries(lab: Lab, probe: Probe, times: int = 1, *, fresh: bool = False) -> Sent:
     """Send a probe: one that went wrong, else the last, with how many went wrong.
 
-    `fresh`: the first as the node remembers the client, the others as if it were new.
+    `fresh`: the first as the node remembers the client, the others as if it were new; no more are sent than it takes
+    to know whether all are answered, some or none.
     """
     if times == 1:
         return _one(lab, probe)
@@ -43,8 +44,10 @@ def tries(lab: Lab, probe: Probe, times: int = 1, *, fresh: bool = False) -> Sen
             if fresh and number:
                 forget()
             sent.append(_one(lab, probe))
+            if fresh and len({one.failed for one in sent}) > 1:
+                break
     wrong = [one for one in sent if one.wrong]
-    return replace((wrong or sent)[-1], failed=len(wrong), tried=times)
+    return replace((wrong or sent)[-1], failed=len(wrong), tried=len(sent))
 
 
 def _one(lab: Lab, probe: Probe) -> Sent:

@@ -38,6 +38,7 @@ FIRST_PORT, PORTS = 40000, 20000      # the source ports that a host's programs 
 PORT_UNREACHABLE = 3                  # the ICMP code by which a connection counts as refused (RFC 1122, 4.2.3.9)
 MOST_LOOKS = 40                       # connections that are followed to see one of a kind
 LONGEST = 60.0                        # seconds that a command may take
+RULELESS = frozenset({"ip", "sysctl", "conntrack", "ping", "curl", "nc", "cat"})     # programs that leave rules alone
 
 
 class Kernel(Programs):
@@ -200,8 +201,9 @@ class Kernel(Programs):
 
     def command(self, node: str, words: list[str], given: str = "") -> str:
         """Run one program on a host as it is. Raises CommandError where it fails, unless that is an answer."""
-        if words[0].startswith("iptables"):
+        if words[0] not in RULELESS:
             self._saved.pop(node, None)
+        if words[0].startswith("iptables"):
             self._watch(node)
         try:
             status, printed = self.holder.ask("run", node, self._named(*words), given.encode(), LONGEST)

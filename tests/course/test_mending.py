@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 import pytest
 
 from k8slab.course.faults import FAULTS, TO_IDLE, do
@@ -10,9 +13,13 @@ from k8slab.course.outcome import NOT_ATTEMPTED, NOT_YET, RIGHT
 from k8slab.course.symptoms import symptoms
 from k8slab.course.units.drills import DRILLS, FLUSHED
 from k8slab.course.units.unit11 import UNIT
+from k8slab.trace import Trace
 
 EXERCISES = {one.key: one for content in (UNIT, DRILLS) for one in content.exercises}
-SVC, DEAD = "KUBE-SVC-NPX46M4PTMTKRN6Y", "KUBE-SEP-FQ2NRQUZHJ3LQXRW"
+NAMES = {"cluster-1": "target-port", "cluster-2": "rule-before", "cluster-5": "no-endpoints", "cluster-7": "ping",
+         "cluster-8": "forwarding-off", "cluster-10": "policy-before-dnat", "cluster-13": "dead-but-listed",
+         "cluster-14": "forward-drop", "cluster-15": "bridge", "cluster-16": "affinity-to-the-dead"}
+SVC = "KUBE-SVC-NPX46M4PTMTKRN6Y"
 FORWARD, NAT = "%on worker1 iptables", "%on worker1 iptables -t nat"
 AFFINITY = """%kubectl patch svc kubernetes -p '{"spec": {"sessionAffinity": "ClientIP"}}'"""
 REMOVE = ("%kubectl patch {} kubernetes --type=json -p "
@@ -25,7 +32,7 @@ PLANES = ["model", pytest.param("kernel", marks=[kernel, pytest.mark.slow])]
 
 def broken(key: str, *steps: str, dataplane: str = "model") -> Incident:
     """A cluster of the unit or the drills in which these steps were done."""
-    lab = Incident(EXERCISES[key].make().fault, dataplane)
+    lab = Incident(FAULTS[NAMES[key]], dataplane)
     for step in steps:
         do(lab, step)
     return lab
@@ -131,3 +138,117 @@ def test_an_edit_that_was_refused_is_no_change() -> None:
         lab.kubectl("get nothing")
         assert not lab.touched and EXERCISES["cluster-5"].grade(lab).kind == NOT_ATTEMPTED
         assert broken("cluster-5", "lab.kubectl('delete svc web')").touched
+
+
+# By whatever program it was done.
+
+
+@kernel
+@pytest.mark.parametrize(("key", "where", "line"), [
+    ("cluster-2", "worker1", "iptables-nft -D FORWARD 6"),
+    ("cluster-2", "worker1", "sh -c 'nft delete rule ip filter FORWARD handle $(nft -a list chain ip filter FORWARD "
+                             "| sed -n \"s/.*reject.*handle //p\")'"),
+    ("cluster-8", "worker1", "sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'"),
+])
+def test_a_remedy_by_another_program_is_seen(key: str, where: str, line: str) -> None:
+    with broken(key, dataplane="kernel") as lab:
+        lab.run(where, line)
+        assert lab.report().says == "answered by 10.106.175.128:6443"
+        assert EXERCISES[key].grade(lab).kind == RIGHT
+
+
+@kernel
+def test_a_trace_knows_the_rules_that_another_program_has_made() -> None:
+    with broken("cluster-2", "%on worker1 sh -c 'iptables-nft -D FORWARD 6; iptables-nft -I FORWARD -p tcp -j DROP'",
+                dataplane="kernel") as lab:
+        assert "-A FORWARD -p tcp -j DROP" in [step.rule for step in lab.connect("client", "10.96.0.1", 443).steps]
+
+
+@kernel
+def test_a_look_by_another_program_is_no_try() -> None:
+    with broken("cluster-8", dataplane="kernel") as lab:
+        for line in ("sh -c 'ip a; iptables -S'", "nft list ruleset", "ip -br a", "cat /proc/sys/net/ipv4/ip_forward"):
+            lab.run("worker1", line)
+        assert EXERCISES["cluster-8"].grade(lab).kind == NOT_ATTEMPTED
+
+
+# What the program says, and when.
+
+
+class Unseen(Incident):
+    """The cluster of the bridge as it is on a kernel with br_netfilter, where a way over the bridge is not followed."""
+
+    answered = False
+
+    def connect(self, pod: str, address: str, port: int, **options: object) -> Trace:
+        trace = super().connect(pod, address, port, **options)
+        return replace(trace, verdict="UNKNOWN", received=None, reply=None) if address == "10.96.12.34" else trace
+
+    def connections(self, n: int, pod: str, address: str, port: int) -> Counter[str]:
+        return Counter({"10.244.1.7:8080" if self.answered else "UNKNOWN": n})
+
+
+def test_who_answers_over_a_bridge_with_hooks_is_said_by_all() -> None:
+    with Unseen(FAULTS["bridge"], "model") as lab:
+        assert lab.before.says.endswith("i/o timeout")
+        do(lab, FAULTS["bridge"].mends[0])
+        lab.answered = True
+        assert lab.dial("client", "10.96.12.34", 80) == "answered by 10.244.1.7:8080"
+        assert (lab.report().says, lab.report().works) == ("answered by 10.244.1.7:8080", True)
+        assert EXERCISES["cluster-15"].grade(lab).kind == RIGHT
+
+
+@pytest.mark.parametrize("dataplane", ["model", pytest.param("kernel", marks=kernel)])
+def test_a_neighbour_is_waited_for_three_seconds(dataplane: str) -> None:
+    with broken("cluster-8", FAULTS["forwarding-off"].mends[0], "%on k8smaster ip link set eth0 down",
+                "%on worker1 ip neigh flush dev eth0", dataplane=dataplane) as lab:
+        heard = lab.report()
+        assert heard.says.endswith("connect: no route to host") and heard.delay == "after 3 seconds"
+
+
+@pytest.mark.parametrize("dataplane", ["model", pytest.param("kernel", marks=kernel)])
+def test_the_wait_is_that_of_the_try_that_failed(dataplane: str) -> None:
+    with broken("cluster-13", "%on k8smaster3 ip link set eth0 down", "%on worker1 ip neigh flush dev eth0",
+                dataplane=dataplane) as lab:
+        heard = lab.report()
+        assert heard.says.startswith("some of 30") and heard.says.endswith("no route to host")
+        assert heard.delay == "after 3 seconds"
+
+
+@pytest.mark.parametrize("dataplane", ["model", pytest.param("kernel", marks=kernel)])
+def test_a_ping_and_its_delay_are_of_one_packet(dataplane: str) -> None:
+    with broken("cluster-7", f"{NAT} -I PREROUTING -p icmp -d 10.96.0.1 -j DNAT --to-destination 10.106.175.128",
+                dataplane=dataplane) as lab:
+        heard = lab.report()
+        assert heard.says.startswith("rtt ") and (heard.delay, heard.works) == (AT_ONCE, True)
+
+
+def test_a_ping_that_nobody_answers_is_told_as_silence() -> None:
+    with broken("cluster-7", f"{FORWARD} -P FORWARD ACCEPT") as lab:
+        assert "0 received" in lab.report().says and lab.report().delay == NEVER
+
+
+@pytest.mark.parametrize("dataplane", ["model", pytest.param("kernel", marks=kernel)])
+@pytest.mark.parametrize(("kind", "says"), [
+    ("blackhole", "invalid argument"), ("prohibit", "permission denied"), ("unreachable", "no route to host")])
+def test_a_route_that_leads_nowhere_is_told_as_the_socket_says_it(kind: str, says: str, dataplane: str) -> None:
+    with broken("cluster-8", f"%on client ip route add {kind} 10.96.0.0/12", dataplane=dataplane) as lab:
+        assert repr(lab.report()) == f"dial tcp 10.96.0.1:443: connect: {says}\n(at once)"
+
+
+def test_only_the_node_that_was_just_started_has_no_rules() -> None:
+    with Incident(FAULTS["not-yet-synced"], "model") as lab:
+        kubes = {node: lab.run(node, "iptables -t nat -S").count("KUBE-SVC") for node in ("k8smaster", "worker1")}
+        assert kubes["k8smaster"] and not kubes["worker1"]
+        assert lab.connect("coredns-1", "10.96.0.1", 443).reply.flags == "SA"
+
+
+@kernel
+@pytest.mark.slow
+def test_the_table_of_symptoms_is_the_same_on_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("rule-before", "rp-filter", "no-default-route")
+    tables = []
+    for plane in ("model", "kernel"):
+        monkeypatch.setenv("K8SLAB_DATAPLANE", plane)
+        tables.append(str(symptoms(*names)))
+    assert tables[0] == tables[1]
