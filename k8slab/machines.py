@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from k8slab import iptables
 from k8slab.cluster.kinds import POD
 from k8slab.cluster.plain import dig, name_of, namespace_of
 from k8slab.model.dataplane import Model
+from k8slab.kubeproxy.setup import CANARY
 from k8slab.kubeproxy import Config, Node, Objects, Proxier, Sync, pod_cidr, read_objects, setup
 from k8slab.network import API_SERVER_PORT, POD_LISTENS, POD_RANGE, PODS, ROUTER, Network, cluster_network, veth
 
@@ -103,15 +105,24 @@ class Machines:
             self.follow()
             known, now = read_objects(objects), self.cluster.clock.now
             wrote = proxier.sync(known, now, full=full)
-            if not done:
-                self.dataplane.restore(node, setup(proxier.config), noflush=True)
+            if full:
+                there = iptables.parse(self.dataplane.run(node, "iptables-save"), node) if done else None
+                missing = setup(proxier.config, there)
+                if missing:
+                    self.dataplane.restore(node, missing, noflush=True)
             self.dataplane.restore(node, wrote.text, noflush=True)
             if not done and self._cni:
                 self.dataplane.restore(node, CNI_RULES, noflush=True)
             done.append((now, wrote))
             self._forget_stale(node, known)
 
-        self.cluster.kube_proxy(node, sync, first_sync)
+        self.cluster.kube_proxy(node, sync, first_sync, lambda: self._canaries(node))
+
+    def _canaries(self, node: str) -> tuple[str, ...]:
+        """The tables of a node in which kube-proxy's canary is."""
+        plane = self.dataplane
+        rules = plane.stack(node).netfilter.rules if isinstance(plane, Model) else plane.rules(node)
+        return tuple(table.name for table in rules.tables if table.get(CANARY)) if rules else ()
 
     def _forget_stale(self, node: str, objects: Objects) -> None:
         """Delete the entries of UDP conversations with what is no endpoint any more: UDP has no end of its own.

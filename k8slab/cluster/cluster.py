@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from random import Random
@@ -196,9 +196,13 @@ class Cluster:
         """Tell `call` of every object of a kind, first those that there are; what is returned ends it."""
         return self.client(who).follow(find_kind(kind), call).close
 
-    def kube_proxy(self, node: str, sync: Callable[[list[dict], bool], None], first_sync: float = 0.0) -> Follower:
-        """Start a node's kube-proxy: `sync` is called with the objects whenever rules are to be written."""
-        return Follower(self.client(f"kube-proxy-{node}"), sync, first_sync)
+    def kube_proxy(self, node: str, sync: Callable[[list[dict], bool], None], first_sync: float = 0.0,
+                   canaries: Callable[[], Collection[str]] | None = None) -> Follower:
+        """Start a node's kube-proxy: `sync` is called with the objects whenever rules are to be written.
+
+        `canaries`: says in which of the node's tables kube-proxy's canary is.
+        """
+        return Follower(self.client(f"kube-proxy-{node}"), sync, first_sync, canaries=canaries)
 
     def give(self, name: str, text: str) -> None:
         """Let `kubectl … -f NAME` find a file with this text."""

@@ -32,8 +32,10 @@ JUMPS = (
 LOCALNET = (("filter", "INPUT", "", "", "KUBE-FIREWALL"), ("filter", "OUTPUT", "", "", "KUBE-FIREWALL"))
 
 
-def setup(config: Config) -> str:
+def setup(config: Config, there: iptables.Ruleset | None = None) -> str:
     """The chains and jumps of a full sync that are not in its restore text, as text for `iptables-restore`.
+
+    `there`: the rules of the node, of which what is there already is left out; "" where that is all.
 
     >>> from k8slab.kubeproxy.objects import Node
     >>> setup(Config(Node("worker1"))).splitlines()[:3]
@@ -45,13 +47,25 @@ def setup(config: Config) -> str:
     parts = []
     for table in TABLES:
         own = [jump for jump in jumps if jump[0] == table]
-        chains = dict.fromkeys(jump[4] for jump in own)
+        chains = [*dict.fromkeys(jump[4] for jump in own), CANARY]
         rules = [
-            f"-I {chain} {test}" + (f'-m comment --comment "{comment}" ' if comment else "") + f"-j {target}"
+            (chain, test + (f'-m comment --comment "{comment}" ' if comment else "") + f"-j {target}")
             for _, chain, test, comment, target in own
         ]
-        parts += [f"*{table}", *(f":{chain} - [0:0]" for chain in (*chains, CANARY)), *rules, "COMMIT"]
-    return "\n".join([*parts, ""])
+        if there is not None and table in there:
+            has = there[table]
+            chains = [chain for chain in chains if not has.get(chain)]
+            rules = [rule for rule in rules if f"-A {rule[0]} {rule[1]}" not in _texts(has, rule[0])]
+        if chains or rules:
+            parts += [f"*{table}", *(f":{chain} - [0:0]" for chain in chains),
+                      *(f"-I {chain} {words}" for chain, words in rules), "COMMIT"]
+    return "\n".join([*parts, ""]) if parts else ""
+
+
+def _texts(table: iptables.Table, chain: str) -> set[str]:
+    """The rules of a chain, each as iptables-save prints it."""
+    found = table.get(chain)
+    return {rule.text for rule in found.rules} if found else set()
 
 
 def made(config: Config, restore_text: str) -> iptables.Ruleset:

@@ -232,3 +232,47 @@ def test_pods_of_a_node_that_moved_are_reached_there(dataplane: str) -> None:
         lab.cluster.add_pod("far", node="k8smaster2", address="10.244.2.7")
         lab.advance(4)
         assert lab.dial("far", "10.244.1.7", 8080) == "answered by 10.244.1.7:8080"
+
+
+# The canary.
+
+
+CHAIN = "KUBE-SVC-NPX46M4PTMTKRN6Y"
+
+
+def test_a_flush_of_all_tables_is_noticed_within_half_a_minute(dataplane: str) -> None:
+    with Lab(dataplane, cluster=True) as lab:
+        before = lab.run("worker1", "iptables -t nat -S"), lab.run("worker1", "iptables -S")
+        for table in ("nat", "filter", "mangle"):
+            lab.run("worker1", f"iptables -t {table} -F")
+            lab.run("worker1", f"iptables -t {table} -X")
+        assert lab.dial("client", *VIP).endswith(TIMEOUT)
+        lab.advance(30)
+        assert lab.dial("client", *VIP) == "answered by 10.106.175.128:6443"
+        after = lab.run("worker1", "iptables -t nat -S"), lab.run("worker1", "iptables -S")
+        assert [sorted(text.splitlines()) for text in after] == [sorted(text.splitlines()) for text in before]
+        assert "KUBE-PROXY-CANARY" in lab.run("worker1", "iptables -t mangle -S")
+
+
+def test_where_the_other_canaries_are_left_they_are_waited_for(dataplane: str) -> None:
+    with Lab(dataplane, cluster=True) as lab:
+        for command in ("iptables -t nat -F", "iptables -t mangle -F", "iptables -t mangle -X"):
+            lab.run("worker1", command)
+        first = lab.syncs["worker1"][0][0]
+        lab.advance(first + 30 - lab.cluster.clock.now)
+        assert CHAIN not in lab.run("worker1", "iptables -t nat -S KUBE-SERVICES")
+        lab.advance(5)
+        assert CHAIN in lab.run("worker1", "iptables -t nat -S KUBE-SERVICES")
+        assert lab.dial("client", *VIP) == "answered by 10.106.175.128:6443"
+
+
+def test_rules_that_are_flushed_without_their_chains_are_missed_only_by_the_hourly_sync(dataplane: str) -> None:
+    with Lab(dataplane, cluster=True) as lab:
+        rules = lab.run("worker1", "iptables -t nat -S")
+        lab.run("worker1", "iptables -t nat -F")
+        lab.advance(300)
+        assert lab.dial("client", *VIP).endswith(TIMEOUT)
+        lab.advance(3600)
+        assert lab.run("worker1", "iptables -t nat -S") == rules
+        lab.advance(3600)
+        assert lab.run("worker1", "iptables -t nat -S") == rules
