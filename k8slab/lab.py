@@ -90,8 +90,9 @@ class Lab:
     `cluster`: a control plane behind the rules: True for one with one API server, a Cluster, or a function that makes
     one. Then the network is drawn from its nodes and Pods, to which the lab adds its own, and each node's kube-proxy
     follows it; `first_sync`: seconds until those first write, of all or by the node's name. A reset makes the cluster
-    anew, too: one that was given with its arguments, and without what was done to it afterwards. `control_plane`: "real"
-    for etcd and kube-apiserver themselves, on the kernel, where both are on the PATH; time is then the machine's own.
+    anew, too: one that was given with its arguments, and without what was done to it afterwards. `control_plane`:
+    "real" for etcd and kube-apiserver themselves, on the kernel, where both are on the PATH; time is then the machine's
+    own.
 
     >>> with Lab(seed=1) as lab:
     ...     print(lab.connect("client", "10.96.0.1", 443).summary())

@@ -15,8 +15,8 @@ from k8slab import iptables
 from k8slab.cluster.kinds import POD
 from k8slab.cluster.plain import dig, name_of, namespace_of
 from k8slab.model.dataplane import Model
-from k8slab.kubeproxy.setup import CANARY
 from k8slab.kubeproxy import Config, Node, Objects, Proxier, Sync, pod_cidr, read_objects, setup
+from k8slab.kubeproxy.setup import CANARY
 from k8slab.network import API_SERVER_PORT, POD_LISTENS, POD_RANGE, PODS, ROUTER, Network, cluster_network, veth
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ def clusters(given: bool | Cluster | Callable[[], Cluster], seed: int) -> Iterat
 class Machines:
     """A cluster's nodes and Pods on a dataplane, which `build` makes of a network.
 
-    `first_sync`: seconds until the nodes' kube-proxies first write, of all or by the node's name. `cni_masquerade`: whether the network plugin
-    gives what leaves the Pod range the node's source.
+    `first_sync`: seconds until the nodes' kube-proxies first write, of all or by the node's name. `cni_masquerade`:
+    whether the network plugin gives what leaves the Pod range the node's source.
 
     `syncs`: what each node's kube-proxy wrote: the second of the cluster's clock, and the Sync.
     """

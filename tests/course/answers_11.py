@@ -111,7 +111,7 @@ ANSWERS: dict[tuple[str, str], Answers] = {
                "lab.certificate = lab.cluster.certificate('k8smaster')\nlab.calls = lab.calls.rstrip('.')"),
         others=(WHOLE, ('lab.calls = "kubernetes.cluster.local"', "no such host"),
                 ('lab.calls = "10.96.0.10"', "dial tcp 10.96.0.10:443"),
-                ("lab.certificate = lab.cluster.authority.issue([lab.calls])", "default.svc, 10.96.0.1, 10.106.175.128"),
+                ("lab.certificate = lab.cluster.authority.issue([lab.calls])", "svc, 10.96.0.1, 10.106.175.128"),
                 ("lab.certificate = None", "unknown authority"), ('lab.calls = "a..b"', "no such host"),
                 ("%on worker1 iptables -I FORWARD -d 10.106.175.128 -j DROP", "-j DROP")),
     ),

@@ -1,4 +1,4 @@
-"""The verdict on a mended cluster: it is for all of whom the message speaks, and the same each time that it is asked."""
+"""The verdict on a mended cluster: it is for all of whom the message speaks, and the same each time."""
 
 from __future__ import annotations
 
