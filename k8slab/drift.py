@@ -58,7 +58,7 @@ def run_drift(options: argparse.Namespace) -> int:
     items = fetch(options.kubeconfig, options.context) if options.kubeconfig else read_items(options.files[0])
     objects, rules = read_objects(items), read_rules(options.files[-1])
     config, taken = settings(options, chosen_node(options, objects), rules)
-    found, beside = drift(rendered(config, objects), rules), others(rules)
+    found, beside = drift(rendered(config, objects), rules, config.node.addresses), others(rules)
     if options.json:
         print(json.dumps({"same": not found, "node": config.node.name, "taken": taken,
                           "found": [one.to_dict() for one in found], "others": list(beside)}, indent=2))

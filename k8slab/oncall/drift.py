@@ -7,7 +7,8 @@ difference. What no two syncs share is left out: the order of Services in the ch
 comments in a Service's own chains, which a large cluster leaves away. All else is compared to the letter.
 
 kube-proxy's are the chains that it names itself, and of the built-in chains its jumps alone. What others have put
-into its chains is foreign; so is a rule of others before its jumps, if it ends the walk of a packet that it takes.
+into its chains is foreign; so is a rule of others before its jumps, if it ends the walk of a packet that it takes, and
+one in a chain that stands before them in nat, if it can take a Service's packet (`infront.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from k8slab.iptables.said import comment
 from k8slab.kubeproxy.names import PREFIXES
 from k8slab.kubeproxy.proxier import FILTER_CHAINS, LAST, NAT_CHAINS
 from k8slab.kubeproxy.setup import CANARY, JUMPS, LOCALNET
-from k8slab.oncall.entrances import named
+from k8slab.oncall.entrances import Entrance, entrances, named
+from k8slab.oncall.infront import HOOKS, decides
 from k8slab.oncall.order import out_of_place
 
 KINDS = ("missing", "stale", "foreign", "out of order")
@@ -60,8 +62,10 @@ class Finding:
                 "rule": self.rule, "why": self.why}
 
 
-def drift(expected: Ruleset, actual: Ruleset) -> tuple[Finding, ...]:
+def drift(expected: Ruleset, actual: Ruleset, local: Sequence[str] = ()) -> tuple[Finding, ...]:
     """The differences between what kube-proxy would write and what a node has, table by table, in KINDS' order.
+
+    `local`: addresses of the node, at which NodePorts are asked for.
 
     >>> wanted = parse("*nat\\n:KUBE-MARK-MASQ - [0:0]\\n-A KUBE-MARK-MASQ -j MARK --or-mark 0x4000\\nCOMMIT\\n")
     >>> there = parse("*nat\\n:KUBE-MARK-MASQ - [0:0]\\n-A KUBE-MARK-MASQ -j ACCEPT\\nCOMMIT\\n")
@@ -70,6 +74,8 @@ def drift(expected: Ruleset, actual: Ruleset) -> tuple[Finding, ...]:
     """
     wanted, there = expected.normal(), actual.normal()
     found = [one for name in TABLES for one in _table(name, wanted.get(name) or Table(name), there.get(name))]
+    if "nat" in wanted and "nat" in there:
+        found += _in_front(wanted["nat"], there["nat"], entrances(expected), local)
     return tuple(sorted(found, key=lambda one: (TABLES.index(one.table), KINDS.index(one.kind))))
 
 
@@ -158,7 +164,8 @@ def _stranger(rule: Rule, twice: bool) -> tuple[str, str]:
     if target.startswith(SERVICES_OWN):
         return "stale", "no object asks for it"
     if words and (rule.chain.startswith(SERVICES_OWN) or words[3] or target == "ACCEPT"):
-        return "stale", f"no object asks for it as it stands: {words[0]}/{words[1]} has changed, or is gone"
+        return "stale", (f"no object asks for it as it stands: {words[0]}/{words[1]} has changed, or is gone, or somebody "
+                         "has changed the rule")
     return "foreign", "kube-proxy writes no such rule"
 
 
@@ -188,6 +195,21 @@ def _order(table: str, chain: str, wanted: list[tuple[str, Rule]], there: list[t
         for at, _, rule in there:
             if comment(rule) == last and after and at < max(after):
                 yield Finding("out of order", table, chain, at + 1, rule.text, "it must be the last rule in this chain")
+
+
+def _in_front(wanted: Table, there: Table, known: Sequence[Entrance], local: Sequence[str]) -> Iterator[Finding]:
+    """Rules in chains of others that decide a Service's packet before the jump to kube-proxy's chains."""
+    told = set()
+    for hook in HOOKS:
+        texts = {rule.text for rule in wanted[hook].rules}
+        jump = next((at for at, rule in enumerate(there[hook].rules) if rule.text in texts), 0)
+        for one in decides(there, hook, jump, known, lambda name: _owned("nat", name), local):
+            if (one.rule.chain, one.position) not in told:
+                told.add((one.rule.chain, one.position))
+                target = there[hook].rules[jump].target.name
+                yield Finding("foreign", "nat", one.rule.chain, one.position, one.rule.text,
+                              f"rule {one.jump} of {hook} leads here, and stands before the jump to {target}: the rule "
+                              f"can decide for {one.entrance} ({one.entrance.name}), and then kube-proxy is not asked")
 
 
 def _jumps(table: str, hook: str, wanted: Sequence[Rule], there: Sequence[Rule]) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from k8slab.oncall.evidence import address, given, network, rules_of
 
 MASQ = "KUBE-MARK-MASQ"
 LAYOUT_NAMES = {"1.21": "until 1.21", "1.23": "1.22 and 1.23", "1.36": "since 1.24"}
+MARKED = (("nat", MASQ), ("filter", "KUBE-FORWARD"), ("nat", "KUBE-POSTROUTING"))
 OWN = ("KUBE-SERVICES", SVC, SVL)
 
 
@@ -31,16 +32,23 @@ def read_settings(rules: Ruleset) -> dict[str, object]:
     ('1.36', '10.244.0.0/16', 14)
     """
     found: dict[str, object] = {"as_of": _layout(rules)}
-    for rule in rules_of(rules, "nat", MASQ):
-        value = rule.target.value("--set-xmark", (0, 0))[0] if rule.target else 0
-        if value.bit_count() == 1:
-            found["masquerade_bit"] = value.bit_length() - 1
+    if bits := Counter(_bits(rules)):
+        found["masquerade_bit"] = bits.most_common(1)[0][0]
     for rule in rules_of(rules, "nat", "KUBE-POSTROUTING"):
         if rule.target and rule.target.name == "MASQUERADE":
             found["random_fully"] = "--random-fully" in rule.target
     found["nfacct"] = any(match.name == "nfacct" for table in ("filter", "nat") for rule in rules_of(rules, table)
                           for match in rule.matches)
     return found | _detector(rules) | _node_ports(rules)
+
+
+def _bits(rules: Ruleset) -> Iterator[int]:
+    """The bit of the mark in each rule that sets, asks for or clears it; one that differs has drifted."""
+    for table, chain in MARKED:
+        for rule in rules_of(rules, table, chain):
+            values = [match.value("--mark", (0, 0))[0] for match in rule.matches if match.name == "mark"]
+            values += [rule.target.value("--set-xmark", (0, 0))[0]] if rule.target else []
+            yield from (value.bit_length() - 1 for value in values if value.bit_count() == 1)
 
 
 def _layout(rules: Ruleset) -> str:
