@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import gc
 import io
 import json
@@ -30,6 +31,7 @@ from k8slab.serving import add_serve
 from k8slab.trace import Trace, packet_dict
 
 QUICK = ("trace", "demo", "render", "drift")      # commands that end before there is garbage worth looking for
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)       # what a write to no name ends in
 SOURCE_PORT = 40000        # what `--from` means where it names no port
 ARTICLE = Packet("tcp", "10.244.1.5", "10.96.0.1", SOURCE_PORT, 443)
 
@@ -45,9 +47,11 @@ def main(words: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except (Told, OSError) as error:
         if isinstance(error, BrokenPipeError):     # `| head` has read enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _no_more_output()
             return 0
         print(f"k8slab: {_sentence(error)}", file=sys.stderr)
+        if isinstance(error, OSError) and not error.filename and error.errno in FULL:
+            _no_more_output()
         return 1
     except Wrong as error:
         parser.exit(2, f"k8slab: {error}\n")
@@ -56,8 +60,14 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}"
+        name = error.filename or ("standard output" if error.errno in FULL else "")
+        return f"{name}: {error.strerror}" if name else error.strerror
     return str(error)
+
+
+def _no_more_output() -> None:
+    """What Python would still write, when it ends, goes nowhere, and so does its complaint about that."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -108,7 +118,7 @@ def _add_trace(trace: argparse.ArgumentParser) -> None:
 
 
 def _endpoint(word: str) -> tuple[str, int | None]:
-    address, colon, port = word.partition(":")
+    address, colon, port = word.partition(":") if word.count(":") < 2 else (word, "", "")
     if colon and not (port.isascii() and port.isdigit() and int(port) <= 65535):
         raise argparse.ArgumentTypeError(f"{port!r} is not a port; a target looks like 10.96.0.1:443")
     return ipv4_address(address), int(port) if colon else None

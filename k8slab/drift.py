@@ -16,7 +16,7 @@ from collections import Counter
 
 from k8slab.errors import Wrong
 from k8slab.iptables import Ruleset
-from k8slab.kubeproxy import Config, Node, Objects, Proxier, made, read_objects
+from k8slab.kubeproxy import Config, Node, ObjectError, Objects, Proxier, made, read_objects
 from k8slab.oncall.drift import KINDS, Finding, drift, others
 from k8slab.oncall.fetching import fetch
 from k8slab.oncall.files import read_rules
@@ -24,6 +24,7 @@ from k8slab.oncall.settings import read_settings, said
 from k8slab.render import add_node, add_settings, chosen_node, read_items
 from k8slab.show.grid import Column, Folded, Table
 
+ALL = "kubectl get svc,endpointslices,nodes -A -o json"
 DIFFERS = 3
 SHOWN = 60
 
@@ -56,7 +57,9 @@ def run_drift(options: argparse.Namespace) -> int:
     if options.context and not options.kubeconfig:
         raise Wrong("--context goes with --kubeconfig")
     items = fetch(options.kubeconfig, options.context) if options.kubeconfig else read_items(options.files[0])
-    objects, rules = read_objects(items), read_rules(options.files[-1])
+    objects = read_objects(items)
+    check_whole(items, "standard input" if options.files[0] == "-" else options.kubeconfig or options.files[0])
+    rules = read_rules(options.files[-1])
     config, taken = settings(options, chosen_node(options, objects), rules)
     found, beside = drift(rendered(config, objects), rules, config.node.addresses), others(rules)
     if options.json:
@@ -65,6 +68,20 @@ def run_drift(options: argparse.Namespace) -> int:
     else:
         print("\n".join(_lines(config, found, taken, beside)))
     return DIFFERS if found else 0
+
+
+def check_whole(items: list[object], name: str) -> None:
+    """Raise ObjectError where the objects cannot be all: for a Service that is left out, every rule would be stale."""
+    kinds = {item["kind"] for item in items if isinstance(item, dict)}
+    lacking = [kind for kind in ("Service", "EndpointSlice") if kind not in kinds]
+    if lacking:
+        raise ObjectError(f"{name}: there is no {' and no '.join(lacking)} among the objects; `{ALL}` gives all that "
+                          "kube-proxy reads")
+    first = ("Service", "default", "kubernetes")
+    if all((item["kind"], item["metadata"].get("namespace", "default"), item["metadata"]["name"]) != first
+           for item in items if isinstance(item, dict) and item["kind"] == "Service"):
+        raise ObjectError(f"{name}: there is no Service default/kubernetes among the objects, which every cluster has, so "
+                          f"that they cannot be all; `{ALL}` gives all that kube-proxy reads")
 
 
 def settings(options: argparse.Namespace, node: Node, rules: Ruleset) -> tuple[Config, list[str]]:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 
 from k8slab.iptables.draft import Draft, DraftTable
+from k8slab.iptables.encoding import unicode
 from k8slab.iptables.errors import RulesError
 from k8slab.iptables.halves import COUNTERS, NO_RULE, Halves
 from k8slab.iptables.reading import read_rules
@@ -98,12 +99,13 @@ def decoded(text: str | bytes, name: str) -> str:
     """The text as a string with Unix line ends. Raises RulesError for what is no text."""
     if isinstance(text, bytes):
         try:
-            text = text.decode()
+            text = unicode(text)
         except UnicodeDecodeError as error:
             line = text.count(b"\n", 0, error.start) + 1
             byte = f"the byte {text[error.start]:#04x} is not UTF-8 text"
             what = "a binary file" if b"\0" in text else byte
             raise RulesError(what, "iptables-save text is wanted", file=name, line=line) from None
+    text = text.removeprefix("\ufeff")
     if "\0" in text:
         raise RulesError("a binary file", "iptables-save text is wanted", file=name)
     try:
@@ -146,6 +148,9 @@ class Reader:
         elif line.rstrip() == "COMMIT":
             self.draft.close(self.table, self.whole)
             self.table, self.quick = None, unread
+        elif line[:1] == "*":
+            raise RulesError(f"the table {self.table.name} has no COMMIT before the next table begins",
+                             "in iptables-save text each table ends with a line COMMIT")
         elif line.strip() and line[0] != "#":
             self._command(line.lstrip(), number)
 

@@ -118,3 +118,35 @@ def test_a_port_that_was_edited_by_hand() -> None:
                                   "-j DNAT --to-destination 10.106.175.128:7443") for line in text.splitlines()) + "\n"
     stale = [one for one in findings("01-kubernetes", text) if one.kind == "stale"]
     assert stale and all(one.why.endswith("or somebody has changed the rule") for one in stale)
+
+
+# Objects that cannot be all, and files in the wrong order.
+
+def told(capsys, *words: object) -> str:
+    assert cli.main(["drift", *map(str, words), *NODE]) == 1
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.count("\n") == 1
+    return said.err
+
+
+@pytest.mark.parametrize(("change", "says"), [
+    (lambda items: [one for one in items if one["kind"] == "Service"], "there is no EndpointSlice among the objects"),
+    (lambda items: [], "there is no Service and no EndpointSlice among the objects"),
+    (lambda items: [one for one in items if one["metadata"].get("name") != "kubernetes"
+                    and "default" != one["metadata"].get("namespace")], "no Service default/kubernetes"),
+])
+def test_objects_that_cannot_be_all(change, says: str, tmp_path: Path, capsys) -> None:
+    rules, path = FOLDER / "03-many-endpoints.iptables-save", tmp_path / "objects"
+    path.write_text(json.dumps({"kind": "List", "items": change(objects("03-many-endpoints"))}))
+    said = told(capsys, path, rules)
+    assert says in said and "`kubectl get svc,endpointslices,nodes -A -o json`" in said and str(path) in said
+
+
+def test_lists_of_another_kind(tmp_path: Path, capsys) -> None:
+    (tmp_path / "pods").write_text('{"kind": "PodList", "items": []}')
+    assert "no Service and no EndpointSlice" in told(capsys, tmp_path / "pods", FOLDER / "01-kubernetes.iptables-save")
+
+
+def test_files_in_the_other_order(capsys) -> None:
+    said = told(capsys, FOLDER / "01-kubernetes.iptables-save", FOLDER / "01-kubernetes.objects.json")
+    assert "this is iptables-save text; OBJECTS, a List in JSON or YAML, comes first" in said
