@@ -1,7 +1,8 @@
 """The same packet through an older and a newer dump of one node: what does it meet now that it did not before?
 
-Chance falls the same way in both. A rule that only moved is no difference; a rule that is met in one of the two
-alone is, and so is another end.
+Chance falls the same way in both: each way that it can take through one dump is walked through the other, choice by
+choice. Shown is the way of the seed; where that one ends alike in both, and another does not, that other. A rule that
+only moved is no difference; a rule that is met in one of the two alone is, and so is another end.
 """
 
 from __future__ import annotations
@@ -10,17 +11,18 @@ from dataclasses import dataclass, replace
 
 from k8slab.iptables import Ruleset
 from k8slab.model.dump import Question
-from k8slab.oncall.ways import Run, Ways, chances
+from k8slab.oncall.ways import Run, Ways, chances, outcome, scripts
 from k8slab.trace import Difference, Step, Trace, compare
 
 SHOWN = 12
+HOW = {"as it was": "its source unchanged"}        # beside "before" and "now" it would be read as no change at all
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
     """What became of a packet with the older and with the newer rules.
 
-    `old`, `new`: the walks; `first`: the first step that differs, None where none does; `met`, `unmet`: places and
+    `old`, `new`: the walks of one way of chance; `first`: the first step that differs, None where none does; `met`, `unmet`: places and
     texts of the rules that are met now alone, and that were met before alone, in any way in which chance can fall.
     """
 
@@ -74,31 +76,44 @@ def difference(question: Question, newer: Ruleset, run: Run, limit: int = 2000) 
     ('filter FORWARD: policy DROP',)
     """
     then, now = question, replace(question, rules=newer)
-    old, new = run(then)[0][1], run(now)[0][1]
-    all_old, all_new = _all(then, run, limit), _all(now, run, limit)
+    pairs = _pairs(then, now, limit)
+    all_old, all_new = (pairs[0], pairs[1]) if pairs else (run(then), run(now))
     before, after = _rules(all_old), _rules(all_new)
-    first = compare(old, new) or _elsewhere(all_old, all_new)
-    return Changed(old, new, chances(all_old), chances(all_new), first,
+    old, new = _shown(run(then)[0][1], pairs[2]) if pairs else (all_old[0][1], all_new[0][1])
+    return Changed(old, new, chances(all_old), chances(all_new), compare(old, new),
                    tuple(one for one in after if one not in before), tuple(one for one in before if one not in after))
 
 
-def _all(question: Question, run: Run, limit: int) -> Ways:
-    found = []
-    for way in question.outcomes():
-        found.append(way)
-        if len(found) > limit:
-            return run(question)
-    return tuple(found)
+Pair = tuple[Trace, Trace]
 
 
-def _elsewhere(old: Ways, new: Ways) -> Difference | None:
-    """A difference that this fall of the dice did not show: of the first new way that no old one is like."""
-    known = {_facts(trace) for _, trace in old}
-    return next((compare(old[0][1], trace) for _, trace in new if _facts(trace) not in known), None)
+def _pairs(then: Question, now: Question, limit: int) -> tuple[Ways, Ways, list[Pair]] | None:
+    """All ways of both, and each of them with its like in the other; None where there are more than `limit`."""
+    found: list[list] = [[], []]
+    pairs: list[Pair] = []
+    for number, (one, other) in enumerate(((then, now), (now, then))):
+        for probability, trace, walk in scripts(one):
+            found[number].append((probability, trace))
+            like = walk(other)
+            pairs.append((like, trace) if number else (trace, like))
+            if len(found[number]) > limit:
+                return None
+    return tuple(found[0]), tuple(found[1]), pairs
 
 
-def _facts(trace: Trace) -> tuple:
-    return tuple(step.fact() for step in trace.steps if step.chain)
+def _shown(seeded: Trace, pairs: list[Pair]) -> Pair:
+    """The way that is shown: the seed's, if the two differ there, else the first that ends, or is, different."""
+    own = next((pair for pair in pairs if _way(pair[0]) == _way(seeded)), pairs[0])
+    for differs in (lambda pair: outcome(pair[0]) != outcome(pair[1]), lambda pair: compare(*pair) is not None):
+        for pair in (own, *pairs):
+            if differs(pair):
+                return pair
+    return own
+
+
+def _way(trace: Trace) -> list[tuple[str, str, str]]:
+    """The rules that a packet hit: what chance chose, without the ports that it chose too."""
+    return [(step.chain, step.rule, step.verdict) for step in trace.steps if step.chain]
 
 
 def _rules(ways: Ways) -> dict[str, None]:
@@ -124,7 +139,7 @@ def _chances(old: dict, new: dict) -> list[str]:
     for end in (*old, *(end for end in new if end not in old)):
         verdict, to, how = end
         numbers = "  ".join(f"{float(side.get(end, 0)):.6f}" for side in (old, new))
-        lines.append(f"  {numbers}  {verdict} {'to ' + to + ', ' if to else ''}{how}")
+        lines.append(f"  {numbers}  {verdict} {'to ' + to + ', ' if to else ''}{HOW.get(how, how)}")
     return lines
 
 

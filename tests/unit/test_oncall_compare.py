@@ -56,6 +56,29 @@ def test_chances_before_and_now(tmp_path: Path, capsys) -> None:
     assert [one["probability"] for one in answer["now"]["chances"]] == [1.0]
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_both_are_walked_the_same_way_of_chance(seed: int, tmp_path: Path, capsys) -> None:
+    """Whatever the seed: a DROP for one of the five endpoints is the first difference, and no other draw."""
+    old = (GOLDEN / "03-many-endpoints.iptables-save").read_text()
+    drop = "-A FORWARD -d 10.244.1.7/32 -j DROP"
+    words = both(tmp_path, old, old.replace("-A FORWARD", f"{drop}\n-A FORWARD", 1))[:3]
+    words += ["--from", "10.244.1.9", "--to", "10.96.12.34:80", "--seed", str(seed)]
+    answer = run(capsys, *words)
+    assert answer["before"]["received"]["dst"] == "10.244.1.7" and answer["now"]["verdict"] == "DROPPED"
+    assert answer["first_difference"]["now"]["rule"] == drop and answer["met_now"] == [f"filter FORWARD: {drop}"]
+    assert cli.main(["trace", *words]) == 0
+    said = capsys.readouterr().out
+    assert "as it was" not in said and "0.200000  0.000000  FORWARDED to 10.244.1.7:8080, its source unchanged" in said
+
+
+def test_the_seed_s_way_is_shown_where_all_ways_have_changed(tmp_path: Path, capsys) -> None:
+    old = (GOLDEN / "03-many-endpoints.iptables-save").read_text()
+    words = both(tmp_path, old, old.replace("-A FORWARD", "-A FORWARD -d 10.244.0.0/16 -j DROP\n-A FORWARD", 1))[:3]
+    words += ["--from", "10.244.1.9", "--to", "10.96.12.34:80", "--seed"]
+    shown = {run(capsys, *words, str(seed))["before"]["received"]["dst"] for seed in range(8)}
+    assert len(shown) > 1
+
+
 # --service.
 
 def service(capsys: pytest.CaptureFixture[str], name: str, golden: str, *more: str) -> list[dict]:
