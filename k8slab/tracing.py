@@ -17,18 +17,20 @@ from fractions import Fraction
 from k8slab.errors import Wrong
 from k8slab.iptables import Ruleset
 from k8slab.model.dump import Question
-from k8slab.oncall.callers import Asked, ask, callers, find
+from k8slab.oncall.callers import Asked, NoService, ask, callers, find, lost
 from k8slab.oncall.difference import difference
 from k8slab.oncall.evidence import own_addresses, probable_addresses
 from k8slab.oncall.explain import Explanation, explain
 from k8slab.oncall.files import read_rules
 from k8slab.oncall.interfaces import Case, label, settled
-from k8slab.oncall.ways import Run, Walk, Ways, by_seed, every, outcome, scripts
+from k8slab.oncall.remarks import orphaned
+from k8slab.oncall.ways import SAID, Run, Walk, Ways, by_seed, every, how_many, outcome, scripts
 from k8slab.packet import Packet
 from k8slab.render import ipv4_address
 from k8slab.show.grid import Column, Table
 
 EXPLAINED = 4                    # ends of one packet that are explained, of those that differ
+WAYS = 100                       # of chance, that are counted
 SHARES = 8                       # ends of one caller that have a line of their own
 
 
@@ -99,16 +101,23 @@ def make_question(options: argparse.Namespace, packet: Packet, *dumps: Ruleset) 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A packet's walks, and what is said beside them: cases where the answer depends on an interface, explanations."""
+    """A packet's walks, and what is said beside them: cases where the answer depends on an interface, explanations.
+
+    `others`: of how many ways of chance one is shown; 1 where all are.
+    """
 
     question: Question
     ways: Ways
     groups: tuple[tuple[Case, ...], ...]
     explained: tuple[tuple[str, Explanation], ...]
+    others: int = 1
 
     def lines(self) -> list[str]:
         """What is said below the walk."""
         lines = []
+        if self.others > 1:
+            count = f"more than {WAYS}" if self.others > WAYS else self.others
+            lines += ["", f"This is one of {count} ways that chance can take; --all shows them all."]
         if self.groups:
             lines += ["", "It depends on the interface:"]
             lines += [f"  {label(group, self.question)}: {_ends(group[0].ways)}" for group in self.groups]
@@ -129,7 +138,7 @@ class Answer:
 
 def _ends(ways: Ways) -> str:
     ends = {outcome(trace): trace for _, trace in ways}
-    return "; or ".join(f"{verdict} to {to}, {how}" if to else f"{verdict}: {how}" for verdict, to, how in ends)
+    return "; or ".join(f"{verdict} to {to}, {SAID.get(how, how)}" if to else f"{verdict}: {how}" for verdict, to, how in ends)
 
 
 def _outcomes(ways: Ways) -> list[dict]:
@@ -146,7 +155,8 @@ def answer(options: argparse.Namespace, question: Question, assumed: list[str]) 
     found = ()
     if options.explain:
         found = tuple(_explained(options, question, groups, run))
-    return Answer(question, run(question), groups, found)
+    others = 1 if options.all or groups else how_many(question, WAYS)
+    return Answer(question, run(question), groups, found, others)
 
 
 def _explained(options: argparse.Namespace, question: Question, groups: tuple, run: Run) -> list:
@@ -185,7 +195,13 @@ def run_diff(options: argparse.Namespace, packet: Packet) -> None:
 def run_service(options: argparse.Namespace) -> None:
     """Print a Service's ports, callers and chances."""
     rules = read_rules(options.rules, options.check)
-    entrances = find(rules, options.service)
+    gone = lost(rules, options.service)
+    try:
+        entrances = find(rules, options.service)
+    except NoService:
+        if not gone:
+            raise
+        entrances = ()
     local, assumed = local_addresses(options, rules)
     who, missing = callers(rules, entrances, tuple(local), options.pod, options.outside)
     missing += tuple(f"NodePort {one.port} ({one.name}) is asked at no address: say --local ADDR, one of the node's"
@@ -193,10 +209,14 @@ def run_service(options: argparse.Namespace) -> None:
     asked = tuple(ask(rules, entrances, who, tuple(local), options.iif, options.oif))
     assumed += [f"{one.kind}: {one.address}, {one.why}" for one in who] + list(missing)
     if options.json:
-        print(json.dumps({"service": options.service, "asked": [one.to_dict() for one in asked], "assumed": assumed},
-                         indent=2))
+        print(json.dumps({"service": options.service, "asked": [one.to_dict() for one in asked],
+                          "lost": [{"port": one.name, "proto": one.proto, "address": one.address, "dport": one.port,
+                                    "chain": one.target, "why": orphaned(rules, one)} for one in gone],
+                          "assumed": assumed}, indent=2))
         return
-    print(service_table(options.service, asked))
+    print(service_table(options.service, asked) if entrances else f"Service {options.service}: no way in")
+    print("".join(f"\nNo way in: {one} ({one.name}): the chain {one.target} is there, and {orphaned(rules, one)}."
+                  for one in gone), end="\n" * bool(gone))
     print("\n".join(["", *assumed_lines(assumed)]).rstrip())
 
 

@@ -14,7 +14,7 @@ from fractions import Fraction
 from k8slab.errors import Told
 from k8slab.iptables import Ruleset
 from k8slab.model.dump import Question
-from k8slab.oncall.entrances import Entrance, destinations, entrances
+from k8slab.oncall.entrances import Entrance, destinations, entrances, orphans
 from k8slab.oncall.evidence import Fact, pod_networks
 from k8slab.oncall.interfaces import settled
 from k8slab.oncall.ways import Ways, chances, every
@@ -82,6 +82,13 @@ def find(rules: Ruleset, name: str) -> tuple[Entrance, ...]:
         more = f" and {len(like) - NEAR} more" if len(like) > NEAR else ""
         raise NoService(f"the rules have no Service {name}; there are {', '.join(like[:NEAR]) or 'none'}{more}")
     return found
+
+
+def lost(rules: Ruleset, name: str) -> tuple[Entrance, ...]:
+    """Ports of a Service, or the one that is named, whose chains are there and whose entrances are not."""
+    service = name.partition(":")[0]
+    return tuple(one for one in orphans(rules, (f'--comment "{service}',), entrances(rules))
+                 if name in (f"{one.namespace}/{one.service}", one.name))
 
 
 def callers(rules: Ruleset, found: tuple[Entrance, ...], local: tuple[str, ...], pod: str | None,

@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 
 from k8slab.iptables import Ruleset
 from k8slab.model.dump import Question
-from k8slab.oncall.ways import Run, Ways, chances, outcome, scripts
+from k8slab.oncall.ways import SAID, Run, Ways, chances, outcome, scripts
 from k8slab.trace import Difference, Step, Trace, compare
 
 SHOWN = 12
-HOW = {"as it was": "its source unchanged"}        # beside "before" and "now" it would be read as no change at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +138,7 @@ def _chances(old: dict, new: dict) -> list[str]:
     for end in (*old, *(end for end in new if end not in old)):
         verdict, to, how = end
         numbers = "  ".join(f"{float(side.get(end, 0)):.6f}" for side in (old, new))
-        lines.append(f"  {numbers}  {verdict} {'to ' + to + ', ' if to else ''}{HOW.get(how, how)}")
+        lines.append(f"  {numbers}  {verdict} {'to ' + to + ', ' if to else ''}{SAID.get(how, how)}")
     return lines
 
 

@@ -8,7 +8,7 @@ Every kube-proxy since 1.1 writes the Service's name there; older ones end it wi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from k8slab.iptables import Rule, Ruleset
@@ -19,6 +19,7 @@ from k8slab.oncall.evidence import address, rules_of
 
 # What follows the name in a comment, and what kind of entrance the rule is.
 KINDS = {"cluster IP": "ClusterIP", "external IP": "external IP", "loadbalancer IP": "load balancer", "": "NodePort"}
+CHAINS = ("KUBE-SVC-", "KUBE-SVL-")               # where a Service's rule for its ClusterIP masquerades
 NAME = re.compile(r"([^/\s:]+)/([^/\s:]+):?(\S*?)(?: (.+))?")
 REFUSES = re.compile(r"has no (local )?endpoints")
 
@@ -42,7 +43,9 @@ class Entrance:
 
     @property
     def name(self) -> str:
-        """`default/kubernetes:https`."""
+        """`default/kubernetes:https`; "" where the rules do not tell."""
+        if not self.service:
+            return ""
         return f"{self.namespace}/{self.service}" + (f":{self.port_name}" if self.port_name else "")
 
     def __str__(self) -> str:
@@ -86,6 +89,35 @@ def entrances(rules: Ruleset) -> tuple[Entrance, ...]:
             if one and (not one.target or one.target.startswith("KUBE-") and one.target != "KUBE-MARK-MASQ"):
                 found.setdefault((one.proto, one.address, one.port), one)
     return tuple(found.values())
+
+
+def orphans(rules: Ruleset, words: Collection[str], known: Collection[Entrance]) -> tuple[Entrance, ...]:
+    """ClusterIPs of which a Service's own chain is there, and no `known` entrance: the chain's rule that masquerades
+    names the address and the port. Looked at are rules in whose text one of some words stands.
+
+    >>> rules = parse("*nat\\n:KUBE-MARK-MASQ - [0:0]\\n:KUBE-SVC-A - [0:0]\\n-A KUBE-SVC-A ! -s 10.244.0.0/16 "
+    ...               '-d 10.96.0.1/32 -p tcp -m comment --comment "default/kubernetes:https cluster IP" '
+    ...               "-m tcp --dport 443 -j KUBE-MARK-MASQ\\nCOMMIT\\n")
+    >>> [f"{one} {one.target}" for one in orphans(rules, ["10.96.0.1/32"], ())]
+    ['10.96.0.1:443/tcp KUBE-SVC-A']
+    """
+    there = {(one.proto, one.address, one.port) for one in known}
+    nat, found = rules.get("nat"), []
+    for chain in nat.chains if nat else ():
+        for rule in chain.mentioning(words) if chain.name.startswith(CHAINS) else ():
+            where, port, said = address(rule, "-d"), destination_port(rule), named(comment(rule)) or ("", "", "", "")
+            if where and port and rule.protocol and rule.target and rule.target.name == "KUBE-MARK-MASQ":
+                one = Entrance(*said[:3], "ClusterIP", save_protocol(rule.protocol.value), where, port, chain.name)
+                found += [one] if (one.proto, one.address, one.port) not in there else []
+    return tuple(found)
+
+
+def leading(rules: Ruleset, chain: str) -> tuple[Rule, ...]:
+    """The rules of KUBE-SERVICES in nat that lead to a chain."""
+    nat = rules.get("nat")
+    services = nat.get("KUBE-SERVICES") if nat else None
+    found = services.mentioning((f"-j {chain}",)) if services else ()
+    return tuple(rule for rule in found if rule.target and rule.target.name == chain)
 
 
 def _entrance(rule: Rule, table: str, chain: str) -> Entrance | None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from itertools import islice
 
 from k8slab.model.chance import Scripted, Seeded, every_way
 from k8slab.model.dump import Question
 from k8slab.trace import Trace
 
+# `outcome` in a sentence, where no heading says that this is of the packet's source.
+SAID = {"as it was": "its source unchanged"}
 Ways = tuple[tuple[Fraction, Trace], ...]
 Run = Callable[[Question], Ways]
 Walk = Callable[[Question], Trace]
@@ -22,6 +25,11 @@ def by_seed(seed: int) -> Run:
 def every(question: Question) -> Ways:
     """Every way; the probabilities add up to 1."""
     return tuple(question.outcomes())
+
+
+def how_many(question: Question, limit: int) -> int:
+    """In how many ways chance can fall; `limit` + 1 where it is more than `limit`."""
+    return sum(1 for _ in islice(question.outcomes(), limit + 1))
 
 
 def scripts(question: Question) -> Iterator[tuple[Fraction, Trace, Walk]]:
