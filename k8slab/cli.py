@@ -1,7 +1,8 @@
 """The command line: `k8slab trace`, `demo`, `render`, `drift`, `doctor`, `kubectl` and `serve`.
 
-Exit status: 0 when the question was answered, whatever the verdict (3 from `drift` where the two differ); 1 when the
-input is wrong, with one line that says where and what would be right; 2 for a wrong command line.
+Exit status: 0 when the question was answered, whatever the verdict (3 from `drift` where the two differ, and from
+`trace --fail`); 1 when the input is wrong, with one line that says where and what would be right; 2 for a wrong command
+line. `--help` says so, too.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from k8slab.errors import CommandError, Told, Wrong
 from k8slab.iptables import Ruleset
 from k8slab.kubectl import add_kubectl
 from k8slab.dataplanes import DATAPLANES
-from k8slab.drift import add_drift
+from k8slab.drift import DIFFERS, add_drift
 from k8slab.oncall.files import read_rules
 from k8slab.packet import ECHO_REQUEST, PORT_PROTOCOLS, Packet
 from k8slab.render import add_render, ipv4_address
@@ -34,6 +35,12 @@ QUICK = ("trace", "demo", "render", "drift")      # commands that end before the
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)       # what a write to no name ends in
 SOURCE_PORT = 40000        # what `--from` means where it names no port
 ARTICLE = Packet("tcp", "10.244.1.5", "10.96.0.1", SOURCE_PORT, 443)
+
+
+FAILED = DIFFERS           # of `trace --fail`
+STATUS = "Exit status: 0 the question was answered{more}; 1 the input is wrong; 2 the command line is wrong."
+ANSWERED = {"trace": ", whether the packet arrives or not; with --fail, 3 where it does not",
+            "drift": " and there is no difference; 3 there is one", "doctor": ", whatever it is"}
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -91,6 +98,8 @@ def build_parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="the article's packet, there and back, step by step")
     demo.add_argument("--dataplane", choices=DATAPLANES, default="auto", help="what carries the packet")
     demo.set_defaults(run=run_demo)
+    for name, command in commands.choices.items():
+        command.epilog = STATUS.format(more=ANSWERED.get(name, ""))
     return parser
 
 
@@ -112,6 +121,8 @@ def _add_trace(trace: argparse.ArgumentParser) -> None:
     chance.add_argument("--seed", metavar="N", type=int, default=0, help="what random choices are drawn from")
     chance.add_argument("--all", action="store_true", help="every way in which chance can fall, with its probability")
     trace.add_argument("--json", action="store_true", help="the answer as JSON")
+    trace.add_argument("--fail", action="store_true", help="exit status 3 where the packet is dropped, refused or "
+                       "lost, or where that cannot be told; with --diff, where something has changed for it")
     trace.add_argument("--check", action="store_true", help="check every rule of a big dump, also what is not met")
     tracing.add_flags(trace)
     trace.set_defaults(run=run_trace, missing=trace.error)
@@ -149,15 +160,17 @@ def run_doctor(options: argparse.Namespace) -> None:
               + ("." if found.able else ", but needs the real kernel."))
 
 
-def run_trace(options: argparse.Namespace) -> None:
-    """Print where the rules send the packet."""
+def run_trace(options: argparse.Namespace) -> int:
+    """Print where the rules send the packet; with --fail, the exit status says whether it arrives."""
     tracing.check(options)
     if options.service:
         return tracing.run_service(options)
     packet = _packet(options)
     if options.diff:
         return tracing.run_diff(options, packet)
-    print(_traced(options, packet, read_rules(options.rules, options.check)))
+    text, answer = _traced(options, packet, read_rules(options.rules, options.check))
+    print(text)
+    return FAILED if options.fail and not answer.arrives else 0
 
 
 def trace(rules: Ruleset, words: str) -> str:
@@ -178,7 +191,7 @@ def trace(rules: Ruleset, words: str) -> str:
             if options.diff or options.service:
                 raise Wrong("--diff and --service read files: on the command line")
             tracing.check(options)
-        return _traced(options, _packet(options), rules)
+        return _traced(options, _packet(options), rules)[0]
     except (Wrong, ValueError) as error:
         raise CommandError(str(error)) from None
     except SystemExit as end:
@@ -187,15 +200,16 @@ def trace(rules: Ruleset, words: str) -> str:
         raise CommandError(said.getvalue().splitlines()[-1]) from None
 
 
-def _traced(options: argparse.Namespace, packet: Packet, rules: Ruleset) -> str:
+def _traced(options: argparse.Namespace, packet: Packet, rules: Ruleset) -> tuple[str, tracing.Answer]:
+    """What is printed, and what it was made of."""
     question, assumed = tracing.make_question(options, packet, rules)
     answer = tracing.answer(options, question, assumed)
     said = answer.to_dict() | {"assumed": assumed}
     if options.json:
         found = {"outcomes": [_outcome(p, t) for p, t in answer.ways]} if options.all else answer.ways[0][1].to_dict()
-        return json.dumps(found | said, indent=2)
+        return json.dumps(found | said, indent=2), answer
     whole = _outcome_table(answer.ways) if options.all else str(answer.ways[0][1])
-    return "\n".join([whole, *answer.lines(), "", *tracing.assumed_lines(assumed)]).rstrip()
+    return "\n".join([whole, *answer.lines(), "", *tracing.assumed_lines(assumed)]).rstrip(), answer
 
 
 def _packet(options: argparse.Namespace) -> Packet:

@@ -14,16 +14,17 @@ import json
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from k8slab.drift import DIFFERS
 from k8slab.errors import Wrong
 from k8slab.iptables import Ruleset
 from k8slab.model.dump import Question
-from k8slab.oncall.callers import Asked, NoService, ask, callers, find, lost
+from k8slab.oncall.callers import Asked, NoService, ask, callers, find, without_entrance
 from k8slab.oncall.difference import difference
 from k8slab.oncall.evidence import own_addresses, probable_addresses
 from k8slab.oncall.explain import Explanation, explain
 from k8slab.oncall.files import read_rules
 from k8slab.oncall.interfaces import Case, label, settled
-from k8slab.oncall.remarks import orphaned
+from k8slab.oncall.remarks import lost, orphaned
 from k8slab.oncall.ways import SAID, Run, Walk, Ways, by_seed, every, how_many, outcome, scripts
 from k8slab.packet import Packet
 from k8slab.render import ipv4_address
@@ -56,7 +57,7 @@ def check(options: argparse.Namespace) -> None:
     if options.diff and options.diff[0] == options.diff[1] == "-":
         raise Wrong("--diff - -: standard input can be one of the two only")
     if options.service:
-        others = {"--from": options.source, "--to": options.target, "--diff": options.diff, "--all": options.all,
+        others = {"--fail": options.fail, "--from": options.source, "--to": options.target, "--diff": options.diff, "--all": options.all,
                   "--explain": options.explain, "--from-node": options.from_node}
         given = [name for name, there in others.items() if there]
         if given:
@@ -111,6 +112,11 @@ class Answer:
     groups: tuple[tuple[Case, ...], ...]
     explained: tuple[tuple[str, Explanation], ...]
     others: int = 1
+
+    @property
+    def arrives(self) -> bool:
+        """Whether the packet goes on to a host in every way that was walked."""
+        return not any(trace.received is None or lost(self.question, trace) for _, trace in self.ways)
 
     def lines(self) -> list[str]:
         """What is said below the walk."""
@@ -174,8 +180,8 @@ def _explained(options: argparse.Namespace, question: Question, groups: tuple, r
              explain(question, found[0][1])) for found in list(ends.values())[:EXPLAINED]]
 
 
-def run_diff(options: argparse.Namespace, packet: Packet) -> None:
-    """Print what the packet meets in the newer dump that it did not meet in the older one."""
+def run_diff(options: argparse.Namespace, packet: Packet) -> int:
+    """Print what the packet meets in the newer dump that it did not meet in the older one; the exit status."""
     old, new = (read_rules(name, options.check) for name in options.diff)
     question, assumed = make_question(options, packet, old, new)
     run: Run = by_seed(options.seed)
@@ -190,12 +196,13 @@ def run_diff(options: argparse.Namespace, packet: Packet) -> None:
         print(json.dumps(found.to_dict() | {"assumed": assumed}, indent=2))
     else:
         print("\n".join([*found.lines(), "", *assumed_lines(assumed)]).rstrip())
+    return DIFFERS if options.fail and not found.same else 0
 
 
 def run_service(options: argparse.Namespace) -> None:
     """Print a Service's ports, callers and chances."""
     rules = read_rules(options.rules, options.check)
-    gone = lost(rules, options.service)
+    gone = without_entrance(rules, options.service)
     try:
         entrances = find(rules, options.service)
     except NoService:

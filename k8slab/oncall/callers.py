@@ -84,7 +84,7 @@ def find(rules: Ruleset, name: str) -> tuple[Entrance, ...]:
     return found
 
 
-def lost(rules: Ruleset, name: str) -> tuple[Entrance, ...]:
+def without_entrance(rules: Ruleset, name: str) -> tuple[Entrance, ...]:
     """Ports of a Service, or the one that is named, whose chains are there and whose entrances are not."""
     service = name.partition(":")[0]
     return tuple(one for one in orphans(rules, (f'--comment "{service}',), entrances(rules))

@@ -86,6 +86,12 @@ def orphaned(rules: Ruleset, lost: Entrance) -> str:
     return "nothing in nat KUBE-SERVICES leads to it"
 
 
+def lost(question: Question, trace: Trace) -> bool:
+    """Whether a packet that goes on is still for a ClusterIP, which no host has."""
+    return trace.verdict == "FORWARDED" and (untranslated(question, trace) is not None or any(
+        one.address == trace.received.dst and one.kind == "ClusterIP" for one in entrances(question.rules)))
+
+
 def remarks(question: Question, trace: Trace) -> tuple[str, ...]:
     """What the sender of a packet that arrives should know."""
     return tuple(filter(None, (_stranger(question, trace), _foreign(question, trace), _source(question, trace))))

@@ -54,3 +54,41 @@ def test_ipv6_is_said_not_to_be_followed(option: str, word: str, capsys) -> None
         cli.main(["trace", "-", *(part for pair in words.items() for part in pair)])
     assert ended.value.code == 2
     assert f"{option}: {word!r} is an IPv6 address; only IPv4 is followed" in capsys.readouterr().err
+
+
+# Exit statuses.
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_says_what_the_exit_status_means(command: str, capsys) -> None:
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Exit status: 0 the question was answered" in said and "1 the input is wrong; 2 the command line" in said
+    assert ("3 there is one" in said) == (command == "drift") and ("with --fail, 3" in said) == (command == "trace")
+
+
+DROPS = RULES.replace("-A FORWARD", "-A FORWARD -s 10.244.1.5/32 -j DROP\n-A FORWARD", 1)
+NO_JUMP = RULES.replace('-A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES\n', "")
+UNKNOWN = RULES.replace("-A FORWARD", "-A FORWARD -m set --match-set a src -j DROP\n-A FORWARD", 1)
+
+
+@pytest.mark.parametrize(("text", "words", "status"), [
+    (RULES, ARTICLE, 0), (DROPS, ARTICLE, 3), (NO_JUMP, ARTICLE, 3), (UNKNOWN, ARTICLE, 3),
+    (RULES, (*ARTICLE[:3], "10.96.0.1:80"), 3), (RULES, (*ARTICLE[:3], "10.1.2.3:80"), 0),
+    (RULES, (*ARTICLE[:3], "10.96.0.1", "--proto", "icmp"), 3)])
+@pytest.mark.parametrize("more", [(), ("--all",), ("--json",)])
+def test_fail_is_for_scripts(text: str, words: tuple, status: int, more: tuple, tmp_path: Path, capsys) -> None:
+    (tmp_path / "r").write_text(text)
+    assert cli.main(["trace", str(tmp_path / "r"), *words, *more, "--fail"]) == status
+    assert cli.main(["trace", str(tmp_path / "r"), *words, *more]) == 0
+
+
+def test_fail_with_two_dumps(tmp_path: Path, capsys) -> None:
+    (tmp_path / "old").write_text(RULES)
+    (tmp_path / "new").write_text(DROPS)
+    for new, status in (("new", 3), ("old", 0)):
+        words = ["trace", "--diff", str(tmp_path / "old"), str(tmp_path / new), *ARTICLE]
+        assert cli.main(words) == 0 and cli.main([*words, "--fail"]) == status
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["trace", "r", "--service", "a/b", "--fail"])
+    assert ended.value.code == 2
