@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from k8slab.iptables.draftchain import LEADS_ON, DraftChain
 from k8slab.iptables.errors import RulesError
-from k8slab.iptables.names import CHAIN_NAME_LIMIT, TABLES
+from k8slab.iptables.names import CHAIN_NAME_LIMIT, OTHER_TARGETS, TABLES
 from k8slab.iptables.rule import Counters, Rule
 from k8slab.iptables.ruleset import Ruleset, Table
 from k8slab.iptables.soundness import validate
@@ -61,6 +61,9 @@ class DraftTable:
     def check_target(self, target: Target) -> None:
         """Raise RulesError unless a target exists and may stand in this table."""
         if target.kind not in LEADS_ON:
+            if target.words and target.name in self.chains and target.name not in OTHER_TARGETS:
+                raise RulesError("is a chain, and a jump to a chain has no options",
+                                 f"{target.words[0]} stands after it", target.name)
             return target.check_tables(self.name)
         if target.name in self.builtin:
             raise RulesError("is a built-in chain", "rules can jump to chains made with -N only", target.name)

@@ -61,11 +61,12 @@ COMMENTED = MATCHES["comment"]
 class Halves:
     """What is known of the halves of one table's rules; anew after anything but rules has been read.
 
-    `placed(error, line, number)` gives an error its place; `used`: whether some chain keeps lines.
+    `kind` reads the words of a rule that is not known by halves. `placed(error, line, number)` gives an error its place; `used`: whether some chain keeps lines.
     """
 
-    def __init__(self, table: DraftTable, placed: Callable[[RulesError, str, int], RulesError]) -> None:
-        self.table, self.chains, self.placed, self.used = table, table.chains, placed, False
+    def __init__(self, table: DraftTable, placed: Callable[[RulesError, str, int], RulesError],
+                 kind: type[Reader] = Reader) -> None:
+        self.table, self.chains, self.placed, self.used, self.kind = table, table.chains, placed, False, kind
         self.tests: dict[str, Tests | None] = {"": ((), (), 0, False, -1)}
         self.ends: dict[str, End | None] = {"": (None, (), "", EVERY_HOOK)}
         self.same, self.lines = NO_RULE, []
@@ -142,7 +143,7 @@ class Halves:
                 tests[3] and name in self.table.builtin):
             return [Rule(name, line, counters, number, tests[0], end[0], False, tests[1])]
         words = words_of(line)
-        rules = read_rules(name, words, 2, line, number, counters)
+        rules = read_rules(name, words, 2, line, number, counters, self.kind)
         self.table.check(rules)
         return rules
 

@@ -128,11 +128,15 @@ class Reader:
             raise RulesError("stands for too many rules", "write them out")
         return self.lists[name][0]
 
+    def takes(self, name: str) -> bool:
+        """Whether a match that is not modelled is one of the real program's."""
+        return name in OTHER_MATCHES
+
     def _match(self) -> None:
         self._positive()
         name = self._next("the name of a match")
         spec = MATCHES.get(name)
-        if spec is None and name not in OTHER_MATCHES:
+        if spec is None and not self.takes(name):
             raise RulesError("is not a match", f"the matches understood are {', '.join(MATCHES)}")
         self.parts.append(Part(name, spec, Extension))
 
@@ -221,13 +225,12 @@ def hint_for(word: str) -> str:
 
 
 def read_rules(chain: str, words: Sequence[str], start: int, text: str, line: int = 0,
-               counters: Counters | None = None) -> list[Rule]:
+               counters: Counters | None = None, kind: type[Reader] = Reader) -> list[Rule]:
     """The rule, or rules where an address is a list, of the words from `start` on.
 
     Raises RulesError, with the number of the word where there is one, for a rule that iptables would refuse.
-
     """
-    reader = Reader(words, start)
+    reader = kind(words, start)
     reader.run()
     matches = [part.whole() for part in reader.parts if part is not reader.target]
     target = reader.target.whole() if reader.target else None
@@ -286,7 +289,6 @@ def read_rule(text: str) -> Rule:
     """The rule of one line: `read_rule("-A KUBE-SERVICES -d 10.96.0.1/32 -j DROP")`.
 
     Raises RulesError for a wrong one, and for one that stands for several.
-
     """
     words = split(text)
     if words[:1] != ["-A"] or len(words) < 2:

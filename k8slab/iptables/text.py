@@ -15,7 +15,9 @@ from functools import partial
 from k8slab.iptables.draft import Draft, DraftTable
 from k8slab.iptables.encoding import unicode
 from k8slab.iptables.errors import RulesError
+from k8slab.iptables.foreign import Foreign
 from k8slab.iptables.halves import COUNTERS, NO_RULE, Halves
+from k8slab.iptables.reading import Reader as Words
 from k8slab.iptables.reading import read_rules
 from k8slab.iptables.rule import Counters
 from k8slab.iptables.ruleset import Ruleset
@@ -42,11 +44,12 @@ STRANGERS = (
 MANY = 10_000              # lines whose leavings are worth the search for them: it looks at every object
 
 
-def parse(text: str | bytes, name: str = "<text>", *, lazily: bool = False) -> Ruleset:
+def parse(text: str | bytes, name: str = "<text>", *, lazily: bool = False, foreign: bool = False) -> Ruleset:
     """The rules of iptables-save text, or of restore input; `name` is what errors call the text.
 
     `lazily`: a chain's rules are read when first asked for, and what nobody asks for is not checked; then asking
-    raises what `parse` otherwise would have.
+    raises what `parse` otherwise would have. `foreign`: the text was saved on a machine whose matches and targets need
+    not be known here (`foreign.py`).
 
     >>> parse("*filter\\n:INPUT DROP [0:0]\\nCOMMIT\\n")["filter"]["INPUT"].policy
     'DROP'
@@ -54,15 +57,15 @@ def parse(text: str | bytes, name: str = "<text>", *, lazily: bool = False) -> R
     Raises RulesError, and nothing else, for whatever cannot be read.
 
     """
-    return restore(Ruleset(), text, name=name, lazily=lazily)
+    return restore(Ruleset(), text, name=name, lazily=lazily, foreign=foreign)
 
 
 def restore(ruleset: Ruleset, text: str | bytes, *, noflush: bool = False, name: str = "<text>",
-            lazily: bool = False) -> Ruleset:
+            lazily: bool = False, foreign: bool = False) -> Ruleset:
     """The rules after `iptables-restore` of `text`; see `Ruleset.restore` and `parse`. Raises RulesError."""
     lines = decoded(text, name).split("\n")
-    whole = partial(restore, ruleset, text, noflush=noflush, name=name) if lazily else None
-    reader = Reader(ruleset, noflush, name, whole)
+    whole = partial(restore, ruleset, text, noflush=noflush, name=name, foreign=foreign) if lazily else None
+    reader = Reader(ruleset, noflush, name, whole, Foreign if foreign else Words)
     number, line = 0, ""
     # Of what is made here nothing is garbage: without the collector's search for it, this is twice as fast.
     collecting = gc.isenabled()
@@ -125,9 +128,13 @@ def unread(line: str, number: int) -> bool:
 
 
 class Reader:
-    """Reads line after line. With `whole`, which reads all in full, the lines of rules are kept until asked for."""
+    """Reads line after line. With `whole`, which reads all in full, the lines of rules are kept until asked for. `kind`
+    reads the words of a rule.
+    """
 
-    def __init__(self, ruleset: Ruleset, noflush: bool, name: str, whole: Callable[[], Ruleset] | None) -> None:
+    def __init__(self, ruleset: Ruleset, noflush: bool, name: str, whole: Callable[[], Ruleset] | None,
+                 kind: type[Words]) -> None:
+        self.kind = kind
         self.draft, self.noflush, self.whole, self.placed = Draft(ruleset), noflush, whole, partial(placed, name)
         self.table: DraftTable | None = None
         self.halves: Halves | None = None
@@ -182,7 +189,7 @@ class Reader:
         self.outside.append(line)
 
     def _begin(self) -> None:
-        self.halves = Halves(self.table, self.placed)
+        self.halves = Halves(self.table, self.placed, self.kind)
         self.quick = self.halves.keep if self.whole else self.halves.check
 
     def _chain(self, line: str) -> None:
@@ -198,7 +205,7 @@ class Reader:
         words = words_of(line)
         if len(words) < 2:
             raise RulesError("is the last word", "the name of a chain must follow", "-A", index=0)
-        self.table.append(read_rules(words[1], words, 2, line, number, counters))
+        self.table.append(read_rules(words[1], words, 2, line, number, counters, self.kind))
 
     def _command(self, line: str, number: int) -> None:
         """Any command but a plain -A; counters may stand before it."""

@@ -27,7 +27,7 @@ def read_rules(name: str, whole: bool = True) -> Ruleset:
     """
     called = "standard input" if name == "-" else name
     data = unpacked(sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes(), called)
-    return iptables.parse(data, called, lazily=len(data) > BIG and not whole)
+    return iptables.parse(data, called, lazily=len(data) > BIG and not whole, foreign=True)
 
 
 def unpacked(data: bytes, name: str) -> bytes:
