@@ -80,8 +80,8 @@ def check_whole(items: list[object], name: str) -> None:
     first = ("Service", "default", "kubernetes")
     if all((item["kind"], item["metadata"].get("namespace", "default"), item["metadata"]["name"]) != first
            for item in items if isinstance(item, dict) and item["kind"] == "Service"):
-        raise ObjectError(f"{name}: there is no Service default/kubernetes among the objects, which every cluster has, so "
-                          f"that they cannot be all; `{ALL}` gives all that kube-proxy reads")
+        raise ObjectError(f"{name}: there is no Service default/kubernetes among the objects, which every cluster has, "
+                          f"so that they cannot be all; `{ALL}` gives all that kube-proxy reads")
 
 
 def settings(options: argparse.Namespace, node: Node, rules: Ruleset) -> tuple[Config, list[str]]:

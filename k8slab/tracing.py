@@ -57,8 +57,8 @@ def check(options: argparse.Namespace) -> None:
     if options.diff and options.diff[0] == options.diff[1] == "-":
         raise Wrong("--diff - -: standard input can be one of the two only")
     if options.service:
-        others = {"--fail": options.fail, "--from": options.source, "--to": options.target, "--diff": options.diff, "--all": options.all,
-                  "--explain": options.explain, "--from-node": options.from_node}
+        others = {"--fail": options.fail, "--from": options.source, "--to": options.target, "--diff": options.diff,
+                  "--all": options.all, "--explain": options.explain, "--from-node": options.from_node}
         given = [name for name, there in others.items() if there]
         if given:
             raise Wrong(f"{given[0]} does not go with --service, which asks for every caller and port")
@@ -144,7 +144,8 @@ class Answer:
 
 def _ends(ways: Ways) -> str:
     ends = {outcome(trace): trace for _, trace in ways}
-    return "; or ".join(f"{verdict} to {to}, {SAID.get(how, how)}" if to else f"{verdict}: {how}" for verdict, to, how in ends)
+    return "; or ".join(f"{verdict} to {to}, {SAID.get(how, how)}" if to else f"{verdict}: {how}"
+                        for verdict, to, how in ends)
 
 
 def _outcomes(ways: Ways) -> list[dict]:

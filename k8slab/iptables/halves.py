@@ -61,7 +61,8 @@ COMMENTED = MATCHES["comment"]
 class Halves:
     """What is known of the halves of one table's rules; anew after anything but rules has been read.
 
-    `kind` reads the words of a rule that is not known by halves. `placed(error, line, number)` gives an error its place; `used`: whether some chain keeps lines.
+    `placed(error, line, number)` gives an error its place; `used`: whether some chain keeps lines; `kind` reads the
+    words of a rule that is not known by halves.
     """
 
     def __init__(self, table: DraftTable, placed: Callable[[RulesError, str, int], RulesError],

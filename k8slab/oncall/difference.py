@@ -21,8 +21,9 @@ SHOWN = 12
 class Changed:
     """What became of a packet with the older and with the newer rules.
 
-    `old`, `new`: the walks of one way of chance; `first`: the first step that differs, None where none does; `met`, `unmet`: places and
-    texts of the rules that are met now alone, and that were met before alone, in any way in which chance can fall.
+    `old`, `new`: the walks of one way of chance; `first`: the first step that differs, None where none does; `met`,
+    `unmet`: places and texts of the rules that are met now alone, and that were met before alone, in any way in which
+    chance can fall.
     """
 
     old: Trace

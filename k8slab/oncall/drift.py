@@ -164,8 +164,8 @@ def _stranger(rule: Rule, twice: bool) -> tuple[str, str]:
     if target.startswith(SERVICES_OWN):
         return "stale", "no object asks for it"
     if words and (rule.chain.startswith(SERVICES_OWN) or words[3] or target == "ACCEPT"):
-        return "stale", (f"no object asks for it as it stands: {words[0]}/{words[1]} has changed, or is gone, or somebody "
-                         "has changed the rule")
+        return "stale", (f"no object asks for it as it stands: {words[0]}/{words[1]} has changed, or is gone, or "
+                         "somebody has changed the rule")
     return "foreign", "kube-proxy writes no such rule"
 
 

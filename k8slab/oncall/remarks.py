@@ -72,11 +72,11 @@ def _no_entrance(question: Question) -> Found | None:
                  (one.address, one.port, one.proto) == (packet.dst, packet.dport, packet.proto)), None)
     if lost is None:
         return None
-    what = f"The packet leaves for {packet.destination}, which no host has: it is not translated. The chain {lost.target} " \
-           f"is there for it{f' ({lost.name})' if lost.service else ''}, and {orphaned(rules, lost)}."
+    what = f"The packet leaves for {packet.destination}, which no host has: it is not translated. The chain " \
+           f"{lost.target} is there for it{f' ({lost.name})' if lost.service else ''}, and {orphaned(rules, lost)}."
     rule = f"-A KUBE-SERVICES -d {lost.address}/32 -p {lost.proto} -m {lost.proto} --dport {lost.port} -j {lost.target}"
-    return Found("nat KUBE-SERVICES", "", what, f"nat KUBE-SERVICES needs the rule {rule}, which kube-proxy writes at its "
-                 "next sync, if the Service has this port.", inserted(rules, "nat", rule))
+    return Found("nat KUBE-SERVICES", "", what, f"nat KUBE-SERVICES needs the rule {rule}, which kube-proxy writes at "
+                 "its next sync, if the Service has this port.", inserted(rules, "nat", rule))
 
 
 def orphaned(rules: Ruleset, lost: Entrance) -> str:
@@ -122,8 +122,8 @@ def _stranger(question: Question, trace: Trace) -> str:
     said = ", ".join(f"{one} ({one.name or one.target}, {one.kind})" for one in known[:SHOWN])
     if packet.proto not in PORT_PROTOCOLS:
         return (f"No rule changed its destination: kube-proxy translates ports of tcp, udp and sctp, and an "
-                f"{packet.proto} packet has none. {packet.dst} belongs to a Service{_nobody(known)}. What it answers are "
-                f"its ports: {said}.")
+                f"{packet.proto} packet has none. {packet.dst} belongs to a Service{_nobody(known)}. What it answers "
+                f"are its ports: {said}.")
     if any(one.address == packet.dst for one in known):
         return (f"No rule changed its destination: {packet.dst} belongs to a Service, but not with "
                 f"{packet.dport}/{packet.proto}. There are {said}.")

@@ -1,4 +1,4 @@
-"""Matches and targets that nobody here has heard of: kept where a foreign dump has them, refused where they are typed."""
+"""Matches and targets that nobody here has heard of: kept in a foreign dump, refused where they are typed."""
 
 from __future__ import annotations
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from k8slab import cli, iptables
-from k8slab.kubeproxy import Config, Proxier, read_objects, saved
-from tests.kubeproxy.golden import CONFIG, FOLDER, NAMES, objects, recorded
+from k8slab import cli
+from tests.kubeproxy.golden import FOLDER, NAMES, objects, recorded
 from tests.unit.damage import chain
 from tests.unit.test_oncall_drift import NODE, findings
 
