@@ -19,7 +19,8 @@ ANSWERS = {
     ("13", "places"): Answers(
         right=(
             CLUSTER.claim([("default/kubernetes", SVC), (SECOND.service, OWN)]),
-            CLUSTER.claim(((SECOND.name, f"-A {OWN} -p tcp"), (FIRST.ip, f"nat {OLD} rule 2"))),
+            CLUSTER.claim(((SECOND.name, f"-A {OWN} -s {ITSELF} … -j KUBE-MARK-MASQ"), (FIRST.ip, f"nat {OLD} rule 2"))),
+            CLUSTER.claim(((SECOND.name, f"-t nat -I {OWN} 1"), (FIRST.ip, f"iptables -tnat -S {OLD}"))),
             CLUSTER.claim([["kubernetes", FIRST.sep(FIRST.chosen)], [TO_SECOND, OWN]]),
         ),
         others=(
@@ -30,6 +31,10 @@ ANSWERS = {
             (CLUSTER.claim([("default/kubernetes", SVC), (SECOND.service, "____")]), "still a blank"),
             (CLUSTER.claim([("default/kubernetes", "the last rule"), ("shop", OWN)]), "names no chain of this node"),
             (CLUSTER.claim([("default/kubernetes", SVC)]), "Two pairs of texts"),
+            (CLUSTER.claim([("kubernetes", SVC), (SECOND.service, f"-A {OWN} -p tcp -j DNAT")]), "is not what does harm"),
+            (CLUSTER.claim([("kubernetes", SVC), (SECOND.service, f"{OWN} rule 2")]), "is not what does harm"),
+            (CLUSTER.claim([("kubernetes", f"{SVC} {OLD}"), (SECOND.service, OWN)]), "are 2 chains"),
+            (CLUSTER.claim([("kubernetes", f"filter {SVC}"), (SECOND.service, OWN)]), "SVC-NPX46M4PTMTKRN6Y of filter"),
             (CLUSTER.prove([("pod", TO), (ITSELF, TO_SECOND)]), "cluster.claim(places)"),
         ),
     ),
@@ -40,9 +45,9 @@ ANSWERS = {
         ),
         others=(
             (CLUSTER.prove([("pod", TO), ("outside", TO)]), "Both packets show the same fault"),
-            (CLUSTER.prove([("pod", TO), ("pod", TO_SECOND)]), "by the true rules it fares the same"),
+            (CLUSTER.prove([("pod", TO), ("pod", TO_SECOND)]), "with either fault mended it fares the same"),
             (CLUSTER.prove([("pod", FIRST.ip), ("me", TO_SECOND)]), "an address and a port are wanted"),
-            (CLUSTER.prove([("pod", TO), ("203.0.113.1", TO_SECOND)]), "or the address of a Pod of this node"),
+            (CLUSTER.prove([("pod", TO), ("127.0.0.1", TO_SECOND)]), "or the address of a Pod (those of this node"),
             (CLUSTER.prove([("pod", TO), ("pod", "____")]), "still a blank"),
             (CLUSTER.prove("pod"), "Two pairs of texts"),
         ),

@@ -11,12 +11,15 @@ import pytest
 from k8slab import course
 from k8slab.course.capstone import Capstone, capstone, grade
 from k8slab.course.capstone.dice import SeedError, seed_text
-from k8slab.course.capstone.faulty import SOURCE_ALONE, broken, concerned
+from k8slab.course.capstone.asking import far, inside
+from k8slab.course.capstone.commandline import Refused
+from k8slab.course.capstone.faulty import SOURCE_ALONE, broken
 from k8slab.course.capstone.incidents import MAP
 from k8slab.course.capstone.mending import commands
 from k8slab.course.capstone.report import report
-from k8slab.course.capstone.survey import survey
-from k8slab.course.capstone.work import AskError, Refused
+from k8slab.course.capstone.survey import survey, usable
+from k8slab.course.capstone.where import spots
+from k8slab.course.capstone.work import AskError
 from k8slab.course.outcome import NOT_ATTEMPTED, NOT_YET, RIGHT, Unfit
 from k8slab.course.progress import Progress
 from k8slab.errors import CommandError, Told
@@ -75,9 +78,16 @@ def test_nothing_is_found_where_nothing_is_wrong(seed: int) -> None:
 
 def caller(cluster: Capstone, question: object) -> str:
     """Whom the map calls the one who asks."""
-    if question.address == cluster.drawn.node.addresses[0]:
-        return "nodeport"
-    return question.who if question.who in CALLERS else "itself"
+    drawn = cluster.drawn
+    source = question.source(drawn)
+    own = {one.address for one in usable(drawn, next(
+        one for one in cluster.ports if question.address in (one.cluster_ip, *drawn.node.addresses)
+        and question.port in (one.port, one.node_port)))}
+    who = (question.who if question.who in CALLERS else "far" if far(drawn, source) else "itself" if source in own
+           else "pod" if inside(source, drawn.subnet) else "outside")
+    if question.address in drawn.node.addresses:
+        return {"outside": "nodeport"}.get(who, f"{who}-nodeport")
+    return who
 
 
 def pairs() -> list[tuple[str, str]]:
@@ -102,13 +112,13 @@ def test_each_kind_shows_to_those_whom_the_map_names_and_is_masked_by_no_other(k
         with_it = broken(cluster.drawn, [fault])
         wrong = survey(cluster.drawn, with_it).wrong
         alone += [one.asked for one in wrong]
-        possible = CALLERS | ({"nodeport"} if fault.place.node_port else set()) | (
+        possible = CALLERS | {"far"} | ({"nodeport", "pod-nodeport", "node-nodeport"} if fault.place.node_port else set()) | (
             {"itself"} if fault.place.own else set())
         if not fault.incident.wide:
             assert {caller(cluster, one.asked) for one in wrong} == possible & set(fault.incident.shows)
         assert {caller(cluster, one.asked) for one in wrong} <= set(fault.incident.shows)
         main = fault.incident.chain.format_map(fault.place.words())
-        assert main in concerned(fault, with_it, cluster.true)
+        assert main in {chain for _, chain in spots(fault, with_it, cluster.true)}
     assert both == set(alone)
     solved(cluster)
 

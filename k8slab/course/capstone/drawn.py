@@ -22,6 +22,8 @@ SERVICES = 240
 SERVICE_RANGES = ("10.43.0.0/16", "10.96.0.0/16", "10.100.0.0/16", "10.152.0.0/16", "172.20.0.0/16", "172.30.0.0/16")
 POD_RANGES = ("10.42.0.0/16", "10.128.0.0/16", "10.200.0.0/16", "10.244.0.0/16", "172.24.0.0/16")
 API_PORTS = (6443, 6443, 8443)
+# Machines that are no part of a cluster: the addresses that RFC 5737 keeps for examples.
+OUTSIDE = ("203.0.113", "198.51.100")
 NAMESPACES = ("billing", "build", "chat", "data", "mail", "maps", "media", "monitoring", "search", "shop", "users")
 FIRST = ("account", "archive", "basket", "catalogue", "comment", "index", "invoice", "label", "order", "photo", "price",
          "queue", "report", "route", "stock", "ticket")
@@ -85,7 +87,7 @@ def draw(dice: Dice, services: int = SERVICES) -> Drawn:
     asking = makes.address(here)
     items = [*_nodes(masters, names, free), *_kubernetes(makes.first(1), masters, dice.pick(API_PORTS)),
              *_dns(makes), *(item for _ in range(services - 2) for item in makes.service())]
-    outside = f"{dice.pick(('203.0.113', '198.51.100'))}.{dice.between(2, 250)}"
+    outside = f"{dice.pick(OUTSIDE)}.{dice.between(2, 250)}"
     return Drawn(service_range, pod_range, Node(names[here], (here,)), f"{free[here]}.0/24", asking, outside, masters,
                  dice.pick(("ACCEPT", "DROP")), tuple(items), read_objects(items))
 

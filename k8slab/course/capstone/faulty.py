@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from k8slab import iptables
-from k8slab.course.capstone.dice import Dice
+from k8slab.course.capstone.dice import Dice, SeedError
+from k8slab.course.capstone.asking import Asked
 from k8slab.course.capstone.drawn import Drawn
 from k8slab.course.capstone.incidents import MAP, Incident
 from k8slab.course.capstone.place import Place, place
-from k8slab.course.capstone.survey import Asked, alike, fates
+from k8slab.course.capstone.survey import alike, fates
 from k8slab.iptables import Ruleset
 
 # Faults of a source address alone, which nobody would see where nothing is masqueraded any more.
@@ -46,19 +47,23 @@ def broken(drawn: Drawn, faults: Sequence[Fault]) -> Ruleset:
 def put_two(drawn: Drawn, dice: Dice, names: Sequence[str] = ()) -> tuple[Fault, Fault]:
     """Two faults: one of the Service `kubernetes`, one of another.
 
-    `names`: the kinds, where they are not to be drawn.
+    `names`: the kinds, where they are not to be drawn. Raises SeedError where no Service can have them.
     """
     wanted = names or ("", "")
     ports = sorted(drawn.objects.ports, key=lambda one: one.key)
     kubernetes = next(one for one in ports if (one.namespace, one.service) == ("default", "kubernetes"))
     first = place(drawn, kubernetes, dice)
-    one = dice.pick([kind for kind in MAP if kind.at != "ordinary" and kind.fits(first)
-                     and wanted[0] in ("", kind.name)])
+    firsts = [kind for kind in MAP if kind.at != "ordinary" and kind.fits(first) and wanted[0] in ("", kind.name)]
+    if not firsts:
+        raise SeedError(f"in this cluster the Service kubernetes cannot have the fault {wanted[0] or 'any'!r}")
+    one = dice.pick(firsts)
     others = [place(drawn, port, dice) for port in ports if port is not kubernetes and port.protocol == "tcp"]
     others = [where for where in others if where.ends]
     kinds = [kind for kind in MAP if kind.at != "kubernetes" and kind.name != one.name
              and not (one.wide and kind.name in SOURCE_ALONE) and wanted[1] in ("", kind.name)
              and any(map(kind.fits, others))]
+    if not kinds:
+        raise SeedError(f"in this cluster no other Service can have the fault {wanted[1] or 'any'!r} beside {one.name!r}")
     other = dice.pick(kinds)
     return Fault(one, first), Fault(other, dice.pick([where for where in others if other.fits(where)]))
 
@@ -67,13 +72,6 @@ def chains(rules: Ruleset) -> dict[tuple[str, str], tuple[str, ...]]:
     """What each chain says: by table and chain, its policy and its rules."""
     return {(table.name, chain.name): (chain.policy or "", *(rule.text for rule in chain.rules))
             for table in rules.tables for chain in table.chains}
-
-
-def concerned(fault: Fault, with_it: Ruleset, true: Ruleset) -> set[str]:
-    """The chains by which the fault's place is named: those that are not as they should be, and some beside."""
-    one, other = chains(with_it), chains(true)
-    differ = {chain for table, chain in {*one, *other} if one.get((table, chain)) != other.get((table, chain))}
-    return differ | {words.format_map(fault.place.words()) for words in fault.incident.also}
 
 
 def shows(asked: Asked, drawn: Drawn, one: Ruleset, other: Ruleset) -> bool:

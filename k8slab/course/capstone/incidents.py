@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from k8slab.course.capstone.heard import another_address, lost_endpoint, nobody, old_endpoint
 from k8slab.course.capstone.place import Place
 
-# Who asks: a Pod of the node, the node itself, a machine outside, the same by a NodePort, an endpoint its own Service.
-EVERYBODY = ("pod", "node", "outside", "nodeport", "itself")
-BY_WIRE = ("pod", "outside", "nodeport", "itself")
+# Who asks: a Pod of the node, a Pod of another, the node itself, a machine outside; an endpoint its own Service; and at a
+# NodePort a machine outside, a Pod of the node, and the node itself.
+EVERYBODY = ("pod", "far", "node", "outside", "itself", "nodeport", "pod-nodeport", "node-nodeport")
+BY_WIRE = ("pod", "far", "outside", "itself", "nodeport", "pod-nodeport")
 POSTROUTING = '-m comment --comment "kubernetes service traffic requiring SNAT" -j MASQUERADE --random-fully'
 MARKED = '-m comment --comment "kubernetes forwarding rules" -m mark --mark 0x4000/0x4000 -j ACCEPT'
 
@@ -28,7 +29,7 @@ class Incident:
     `at`: "kubernetes", "ordinary" or "either", the Services that it can befall. `shows`: the callers who notice.
     `chain`: where it is. `report`: what they say, who do not know the cause. `symptom`: what packets do. `found`: which
     command shows it. `remedy`: what mends it. `also`: chains, beside those whose rules are not as they should be, by
-    which the place is named as well. `did`: commands; `heard`: what kube-proxy still believed. `fits`: what a Service
+    which the place is named as well, each a table and a chain. `did`: commands; `heard`: what kube-proxy still believed. `fits`: what a Service
     must have. `wide`: it touches the masquerading of every Service.
     """
 
@@ -67,7 +68,7 @@ def leaves(place: Place) -> bool:
 
 MAP = (
     Incident(
-        "earlier-rule", "either", ("pod", "outside", "itself"), "PREROUTING",
+        "earlier-rule", "either", ("pod", "far", "outside", "itself"), "PREROUTING",
         "Pods on this node get no answer from {name}. A program on the node itself does.",
         "A packet that comes in by a wire keeps the ClusterIP as its destination; one that a program on the node sends "
         "is translated.",
@@ -76,7 +77,7 @@ MAP = (
         did=("-t nat -I PREROUTING 1 -d {ip}/32 -j ACCEPT",),
     ),
     Incident(
-        "return", "either", ("pod", "itself"), "{svc}",
+        "return", "either", ("pod", "itself", "pod-nodeport"), "{svc}",
         "Pods on this node get no answer from {name}; Pods on other nodes and programs on this node do.",
         "A packet from a Pod of the node comes to the Service's chain, turns back, and is not translated.",
         "trace from a Pod: a step RETURN in the Service's KUBE-SVC chain, before the rules that share out.",
@@ -84,7 +85,7 @@ MAP = (
         did=("-t nat -I {svc} 2 -s {subnet} -j RETURN",),
     ),
     Incident(
-        "foreign-dnat", "either", ("pod", "outside", "itself"), "{foreign}",
+        "foreign-dnat", "either", ("pod", "far", "outside", "itself"), "{foreign}",
         "Who asks {name} from a Pod of this node is answered by some other program, or by nobody.",
         "The destination becomes an address that no EndpointSlice names, by a rule that is not kube-proxy's.",
         "trace from a Pod: the step with DNAT is in a chain without the prefix KUBE-.",
@@ -95,17 +96,16 @@ MAP = (
              "-t nat -I PREROUTING 1 -j {foreign}"),
     ),
     Incident(
-        "entrance-gone", "either", ("pod", "node", "outside", "itself"), "KUBE-SERVICES",
+        "entrance-gone", "either", ("pod", "far", "node", "outside", "itself"), "KUBE-SERVICES",
         "Nobody who asks through this node gets an answer from {name}.",
         "The packet goes through KUBE-SERVICES, no rule takes it, and its destination stays the ClusterIP.",
         "trace: no jump to the Service's chain; iptables -t nat -S KUBE-SERVICES has no rule for its address.",
         "Write the Service's rule in KUBE-SERVICES again.",
-        also=("{svc}",),
         did=('-t nat -D KUBE-SERVICES -d {ip}/32 -p {proto} -m comment --comment "{name} cluster IP" -m {proto} '
              "--dport {port} -j {svc}",),
     ),
     Incident(
-        "old-address", "ordinary", ("pod", "node", "outside", "itself"), "KUBE-SERVICES",
+        "old-address", "ordinary", ("pod", "far", "node", "outside", "itself"), "KUBE-SERVICES",
         "Since {name} was deleted and made again, nobody gets an answer from it through this node.",
         "The packet to the Service's address is not translated. Another address, which no Service has, leads to its "
         "endpoints.",
@@ -184,7 +184,7 @@ MAP = (
         did=("-t nat -D {own_sep} 1",), fits=lambda place: place.own,
     ),
     Incident(
-        "no-nodeport-mark", "ordinary", ("nodeport",), "{ext}",
+        "no-nodeport-mark", "ordinary", ("nodeport", "pod-nodeport"), "{ext}",
         "Clients outside get no answer from {name} at this node's port {node_port}; at its ClusterIP all is well.",
         "The packet to the NodePort goes to an endpoint with the client's address as its source.",
         "trace from outside to the node's address: no jump to KUBE-MARK-MASQ in KUBE-EXT.",
@@ -192,7 +192,7 @@ MAP = (
         did=("-t nat -D {ext} 1",), fits=lambda place: place.node_port and place.ends,
     ),
     Incident(
-        "no-masquerade", "kubernetes", ("outside", "itself", "nodeport"), "KUBE-POSTROUTING",
+        "no-masquerade", "kubernetes", ("outside", "itself", "nodeport", "pod-nodeport"), "KUBE-POSTROUTING",
         "A machine outside that reaches the Service range by this node gets no answer from {name}, nor from others.",
         "The packet is marked for masquerading, and leaves with its source as it was.",
         "trace from outside: the mark is set, and KUBE-POSTROUTING has no MASQUERADE that reads it.",
@@ -200,12 +200,12 @@ MAP = (
         did=(f"-t nat -D KUBE-POSTROUTING {POSTROUTING}",), wide=True,
     ),
     Incident(
-        "from-pods-dropped", "kubernetes", ("pod",), "POD-NETWORK",
+        "from-pods-dropped", "kubernetes", ("pod", "far"), "POD-NETWORK",
         "Pods on this node get no answer from {name}; from Services whose endpoints are Pods they do.",
         "The packet is translated as it should be, and then dropped: by the policy of FORWARD.",
         "trace from a Pod: the last step is the policy DROP of filter FORWARD, after the right DNAT.",
         "Accept what comes from Pods in the Pod network's chain again, or what goes to the API servers.",
-        also=("FORWARD",),
+        also=("filter FORWARD",),
         did=("-P FORWARD DROP", '-D POD-NETWORK -s {pods} -m comment --comment "from Pods" -j ACCEPT'),
     ),
     Incident(
@@ -215,7 +215,7 @@ MAP = (
         "The packet is translated and marked as it should be, and then dropped: by the policy of FORWARD.",
         "trace from outside: the last step is the policy DROP of filter FORWARD; KUBE-FORWARD took no mark.",
         "Put the rule that accepts what is marked back into KUBE-FORWARD.",
-        also=("FORWARD",),
+        also=("filter FORWARD",),
         did=("-P FORWARD DROP", f"-D KUBE-FORWARD {MARKED}"),
     ),
     Incident(

@@ -11,14 +11,16 @@ from pathlib import Path
 
 from k8slab.course import widgets
 from k8slab.course.capstone import grade
-from k8slab.course.capstone.cluster import Capstone, file_name
+from k8slab.course.capstone.asking import Asked
+from k8slab.course.capstone.cluster import Capstone, examined, file_name
 from k8slab.course.capstone.mending import commands
-from k8slab.course.capstone.survey import fates, survey, told
+from k8slab.course.capstone.going import Fate, Fates
+from k8slab.course.capstone.survey import fates, survey, told, ways
 from k8slab.course.capstone.work import BLANK, asked
 from k8slab.course.outcome import NOT_ATTEMPTED, RIGHT, Unfit, code
 from k8slab.course.widgets import Panel
 from k8slab.iptables import Ruleset
-from k8slab.model.chance import Seeded
+from k8slab.trace import Trace
 
 SHORTEST = 4            # words of a sentence
 Pairs = Sequence[Sequence[str]]
@@ -30,15 +32,17 @@ def report(cluster: Capstone, places: Pairs, proofs: Pairs, remedy: object, word
 
     `words`: two sentences of the learner's own, one a fault. `folder`: where the file goes.
     """
+    if not isinstance(cluster, Capstone):
+        return _said("The report cannot be written: `cluster` is no capstone; `cluster = capstone(seed)` makes one.")
     missing = _missing(cluster, places, proofs, remedy, words)
     if missing:
         return _said("Not yet. The report is written when all of it is right.", *missing)
-    path = Path(folder) / f"capstone-{file_name(cluster.seed)}.md"
+    name, text = f"capstone-{file_name(cluster.seed)}.md", _text(cluster, places, proofs, remedy, words)
     try:
-        path.write_text(_text(cluster, places, proofs, remedy, words), encoding="utf-8")
-    except OSError as error:
-        return _said(f"The report cannot be written: {path.name}: {error.strerror or error}.")
-    return _said(f"Written: `{path.name}`, beside this notebook.")
+        (Path(folder) / name).write_text(text, encoding="utf-8")
+    except (OSError, TypeError) as error:
+        return _said(f"The report cannot be written: {name}: {getattr(error, 'strerror', None) or error}.")
+    return _said(f"Written: `{name}`, beside this notebook.")
 
 
 def _said(first: str, *rest: str) -> Panel:
@@ -72,7 +76,7 @@ def _text(cluster: Capstone, places: Pairs, proofs: Pairs, remedy: object, words
              *cluster.about, "## What people said", cluster.reports.text]
     for number, (place, proof, sentence) in enumerate(zip(places, _in_order(cluster, places, proofs), words), 1):
         parts += _fault(cluster, after, f"## Fault {number}: {place[0]}, in `{place[1]}`", proof, sentence)
-    parts += ["## The remedy", f"```sh\n{done.strip()}\n```", f"Before: {survey(cluster.drawn, cluster.ruleset)}",
+    parts += ["## The remedy", f"```sh\n{done.strip()}\n```", f"Before: {examined(cluster)}",
               f"After: {survey(cluster.drawn, after)}"]
     return "\n\n".join(parts) + "\n"
 
@@ -80,13 +84,27 @@ def _text(cluster: Capstone, places: Pairs, proofs: Pairs, remedy: object, words
 def _fault(cluster: Capstone, after: Ruleset, title: str, proof: Sequence[str], sentence: str) -> list[str]:
     """What is told of one fault: the learner's sentence, and his packet by the rules before and after."""
     question = asked(cluster.drawn, *proof)
+    tables = [fates(question, cluster.drawn, rules) for rules in (cluster.ruleset, after)]
     parts = [title, sentence.strip(), f"The proof: {question}."]
-    for name, rules in (("Before", cluster.ruleset), ("After", after)):
-        walk = question.walk(cluster.drawn, rules)
-        found = [f"* {told(fates(question, cluster.drawn, rules))}"]
-        found += [f"* {step.place}: `{step.rule}`" for step in walk.trace(Seeded(1)).steps if step.rule]
-        parts += [f"{name}, and the rules that took one such packet:", "\n".join(found)]
+    for name, rules, own, other in (("Before", cluster.ruleset, *tables), ("After", after, *tables[::-1])):
+        fate, trace = telling(question, cluster, rules, other)
+        rest = f"\n\nOne of these packets, which {fate}, and what decided about it:" if len(own) > 1 else (
+            "\n\nWhat decided about it:")
+        steps = (f"* {step.place}: {grade.decided(step)}" for step in trace.steps if step.rule or step.kind == "POLICY")
+        parts += [f"{name}: {told(own)}.{rest}", "\n".join(steps)]
     return parts
+
+
+def telling(question: Asked, cluster: Capstone, rules: Ruleset, other: Fates) -> tuple[Fate, Trace]:
+    """One way of a packet by the rules: what becomes of it, and its trace.
+
+    It is one that `other`, the table of fates by other rules, has not, if there is one, or else one whose share there
+    is the most different.
+    """
+    found = ways(question, cluster.drawn, rules)
+    table = fates(question, cluster.drawn, rules)
+    _, fate, trace = max(found, key=lambda way: (way[1] not in other, abs(table[way[1]] - other.get(way[1], 0))))
+    return fate, trace
 
 
 def _in_order(cluster: Capstone, places: Pairs, proofs: Pairs) -> list[Sequence[str]]:

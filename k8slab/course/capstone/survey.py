@@ -4,88 +4,44 @@
              └─ wanted(drawn) ─> {Fate: share}    what Services and EndpointSlices promise
 
 The second looks at the objects alone, and never at rules. A node does right where the two are equal for every Service
-and for everybody who may ask: a Pod of the node, a program on the node itself, a machine outside, and each endpoint
-that lives on the node and asks the Service that it belongs to.
+and for everybody who may ask; `asking.py` says who that is.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from k8slab.course.capstone.asking import Asked, questions
 from k8slab.course.capstone.drawn import Drawn
+from k8slab.course.capstone.going import Fate, Fates, go
 from k8slab.iptables import Ruleset
 from k8slab.kubeproxy.objects import Endpoint, ServicePort
-from k8slab.model.dump import Question as Walk
-from k8slab.packet import Packet
+from k8slab.model.chance import every_way
 from k8slab.trace import Trace
 
-SOURCE_PORT = 40000
 # Shares have the 31 bits of the kernel's chance.
 CLOSE = Fraction(1, 10**6)
-ENDS = {"DROPPED": "dropped", "REJECTED": "refused", "UNKNOWN": "cannot be told"}
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One question: `who` is "pod", "node", "outside", or the address of a Pod of the node; `address`, `port`, `proto`:
-    whom they ask.
+def ways(asked: Asked, drawn: Drawn, rules: Ruleset) -> list[tuple[Fraction, Fate, Trace]]:
+    """Every way in which chance can fall for a question: its share, what becomes of the packet, and its trace.
 
-    >>> str(Asked("pod", "10.43.0.1", 443))
-    'pod asks tcp 10.43.0.1:443'
+    The trace holds the answer's way, too, where that comes by this node.
     """
-
-    who: str
-    address: str
-    port: int
-    proto: str = "tcp"
-
-    def __str__(self) -> str:
-        return f"{self.who} asks {self.proto} {self.address}:{self.port}"
-
-    def source(self, drawn: Drawn) -> str:
-        """The address that the packet is sent from."""
-        return {"pod": drawn.pod, "node": drawn.node.addresses[0], "outside": drawn.outside}.get(self.who, self.who)
-
-    def walk(self, drawn: Drawn, rules: Ruleset) -> Walk:
-        """The packet as `k8slab trace` takes it."""
-        packet = Packet(self.proto, self.source(drawn), self.address, SOURCE_PORT, self.port)
-        return Walk(rules, packet, drawn.node.addresses, from_node=self.who == "node")
+    walk, answered = asked.walk(drawn, rules), asked.answered(drawn)
+    return [(share, *way) for share, way in every_way(lambda chance: go(walk, chance, answered))]
 
 
-@dataclass(frozen=True, slots=True)
-class Fate:
-    """What became of a packet: its verdict, its destination in the end, and its source in the end."""
+def fates(asked: Asked, drawn: Drawn, rules: Ruleset, *, answers: bool = True) -> dict[Fate, Fraction]:
+    """What becomes of a question by the rules: every way in which chance can fall, and its share.
 
-    verdict: str
-    destination: str
-    source: str
-
-    def __str__(self) -> str:
-        if self.verdict in ENDS:
-            return f"{ENDS[self.verdict]}, when its destination was {self.destination}"
-        return f"goes on to {self.destination}, from {self.source}"
-
-
-Fates = Mapping[Fate, Fraction]
-
-
-def fate(trace: Trace) -> Fate:
-    """What became of the packet of a trace."""
-    last = [step for step in trace.steps if step.leg == 1][-1]
-    packet = trace.received or last.after or last.before
-    # A packet that goes nowhere has no source that anybody reads; and a delivered one has left no node.
-    verdict = "FORWARDED" if trace.verdict == "DELIVERED" else trace.verdict
-    return Fate(verdict, packet.destination, trace.sent.src if verdict in ENDS else packet.src)
-
-
-def fates(asked: Asked, drawn: Drawn, rules: Ruleset) -> dict[Fate, Fraction]:
-    """What becomes of a question by the rules: every way in which chance can fall, and its share."""
+    `answers`: whether what becomes of the answer counts.
+    """
+    walk, answered = asked.walk(drawn, rules), answers and asked.answered(drawn)
     found: dict[Fate, Fraction] = {}
-    for share, trace in asked.walk(drawn, rules).outcomes():
-        one = fate(trace)
+    for share, (one, _) in every_way(lambda chance: go(walk, chance, answered, noted=False)):
         found[one] = found.get(one, Fraction(0)) + share
     return found
 
@@ -110,19 +66,6 @@ def wanted(asked: Asked, drawn: Drawn, port: ServicePort, ends: list[Endpoint]) 
             for one in ends}
 
 
-def questions(drawn: Drawn) -> Iterator[tuple[Asked, dict[Fate, Fraction]]]:
-    """Everything that is asked of a node when it is examined, and what should become of each."""
-    objects, subnet = drawn.objects, ipaddress.ip_network(drawn.subnet)
-    for port in objects.ports:
-        ends = [one for one in objects.endpoints.get(port.key, ()) if one.ready]
-        own = [one.address for one in ends if ipaddress.ip_address(one.address) in subnet]
-        asked = [Asked(who, port.cluster_ip, port.port, port.protocol) for who in ("pod", "node", "outside", *own)]
-        if port.node_port:
-            asked.append(Asked("outside", drawn.node.addresses[0], port.node_port, port.protocol))
-        for one in asked:
-            yield one, wanted(one, drawn, port, ends)
-
-
 def alike(one: Fates, other: Fates) -> bool:
     """Whether two tables of fates are equal, as near as 31 bits of chance allow."""
     return all(abs(one.get(key, 0) - other.get(key, 0)) <= CLOSE for key in {*one, *other})
@@ -137,16 +80,20 @@ class Wrong:
     wanted: Fates
 
     def lines(self) -> list[str]:
-        """What happens to it, and what should."""
-        return [f"{self.asked}: {told(self.found)}.", f"By the objects: {told(self.wanted)}."]
+        """What happens to it, and what should, with as many digits as it takes to see that they differ."""
+        for digits in range(3, 11):
+            found, wanted = told(self.found, digits), told(self.wanted, digits)
+            if found != wanted:
+                break
+        return [f"{self.asked}: {found}.", f"By the objects: {wanted}."]
 
 
-def told(them: Fates) -> str:
+def told(them: Fates, digits: int = 3) -> str:
     """A table of fates in words, with shares where there are several."""
     if len(them) == 1:
         return str(next(iter(them)))
     ordered = sorted(them.items(), key=lambda item: str(item[0]))
-    return "; ".join(f"{float(share):.3f} {one}" for one, share in ordered)
+    return "; ".join(f"{float(share):.{digits}f} {one}" for one, share in ordered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +115,8 @@ class Survey:
 def survey(drawn: Drawn, rules: Ruleset) -> Survey:
     """Ask everything of the node with these rules."""
     wrong, count = [], 0
-    for count, (asked, right) in enumerate(questions(drawn), 1):
-        found = fates(asked, drawn, rules)
+    for count, (port, asked, answers) in enumerate(questions(drawn), 1):
+        found, right = fates(asked, drawn, rules, answers=answers), wanted(asked, drawn, port, usable(drawn, port))
         if not alike(found, right):
             wrong.append(Wrong(asked, found, right))
     return Survey(count, tuple(wrong))

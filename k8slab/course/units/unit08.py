@@ -40,7 +40,12 @@ def equal(found: dict[str, Fraction], servers: Sequence[str], why: str = "") -> 
     """Raise Unfit unless these servers, and no others, have equal shares."""
     fine = [one for one in servers if abs(found.get(one, 0) - Fraction(1, len(servers))) <= CLOSE]
     if len(fine) < len(servers):
-        told = ", ".join(f"{to} gets {float(share):.3f}" for to, share in found.items())
+        wrong = {share for to, share in found.items() if to not in fine}
+        fair = Fraction(1, len(servers))
+        # As many digits as it takes to see that a share is not the fair one; kube-proxy itself writes ten.
+        digits = next((n for n in range(3, 10) if f"{float(fair):.{n}f}" not in {f"{float(one):.{n}f}" for one in wrong}),
+                      10)
+        told = ", ".join(f"{to} gets {float(share):.{digits}f}" for to, share in found.items())
         raise Unfit(
             NOT_YET,
             f"{len(fine)} of {len(servers)} servers get 1/{len(servers)} of the connections.",

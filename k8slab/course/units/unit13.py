@@ -15,7 +15,8 @@ from k8slab.lab import Lab
 
 ASKS = {
     "places": "Name the Service and the chain of each of the two faults.",
-    "proofs": "For each of the two faults give a packet that shows it: who asks, and whom.",
+    "proofs": "For each of the two faults give a packet that shows it: who asks, and whom. It shows a fault if it would "
+    "fare otherwise were that one fault mended; one that shows both may stand for both.",
     "mended": "Mend the node: afterwards everything goes where the objects say, whoever asks.",
 }
 
@@ -85,6 +86,7 @@ HINTS = {
         "for a chain that shares out is read from above. `cluster.run(\"iptables -t nat -S CHAIN\")` shows a chain.",
     ),
 }
+OF_2026 = "This is of the cluster of the seed 2026; check an answer of your own, even a blank one, for that of yours."
 HELPS = {"places": help_places, "proofs": help_proofs, "mended": help_mended}
 JUDGES = {"places": grade.places, "proofs": grade.proofs, "mended": grade.mended}
 
@@ -93,7 +95,10 @@ def exercise(key: str) -> Exercise:
     """One of the three tasks; help is for the cluster of the one who asks, and for that of 2026 before there is one."""
 
     def own(answer: object) -> Help:
-        return HELPS[key](answer.cluster if isinstance(answer, Work) else capstone())
+        if isinstance(answer, Work):
+            return HELPS[key](answer.cluster)
+        told = HELPS[key](capstone())
+        return Help((*told.hints[:-1], f"{OF_2026} {told.hints[-1]}"), told.solution, f"{OF_2026} {told.why}")
 
     return Exercise(key, ASKS[key], None, attempt(key, JUDGES[key]), (*HINTS[key], "The third hint is your cluster's."),
                     "", "", make=on_paper, own=own)
