@@ -20,7 +20,7 @@ from k8slab.course.capstone.answer import Answer, paragraphs
 from k8slab.course.capstone.chainsof import chains_of
 from k8slab.course.capstone.commandline import changed, printed
 from k8slab.course.capstone.dice import Dice, SeedError, seed_text
-from k8slab.course.capstone.drawn import SERVICES, Drawn, draw
+from k8slab.course.capstone.drawn import POD_NETWORK, SERVICES, Drawn, draw
 from k8slab.course.capstone.faulty import Fault, broken, put_two
 from k8slab.course.capstone.incidents import MAP
 from k8slab.course.capstone.network import lab as lab_of
@@ -88,6 +88,11 @@ class Capstone:
     def rules(self) -> str:
         """What `iptables-save` prints on the node."""
         return str(self.ruleset)
+
+    @property
+    def pod_network(self) -> str:
+        """The rules that the Pod network brought along, as they were written: a text for `iptables-restore`."""
+        return POD_NETWORK.format(pods=self.drawn.pod_range).rstrip()
 
     @property
     def objects(self) -> list[dict]:
