@@ -10,7 +10,7 @@ from tests.course.answers_form import Answers
 CLUSTER = capstone("each 5", services=12, kinds=("stale-endpoint", "no-hairpin"))
 FIRST, SECOND = (fault.place for fault in CLUSTER.faults)
 SVC, OLD = "KUBE-SVC-NPX46M4PTMTKRN6Y", FIRST.sep(f"{FIRST.stranger}:{FIRST.chosen.partition(':')[2]}")
-OWN = SECOND.sep(SECOND.own)
+OWN, MARK = SECOND.sep(SECOND.own), "KUBE-MARK-MASQ"
 TO, ITSELF, TO_SECOND = f"{FIRST.ip}:443", SECOND.own.partition(":")[0], f"{SECOND.ip}:{SECOND.port}"
 MENDS = commands(CLUSTER.ruleset, CLUSTER.true)
 ANEW = Proxier(Config(CLUSTER.drawn.node, pod_cidr(CLUSTER.drawn.pod_range))).sync(CLUSTER.drawn.objects).text
@@ -19,7 +19,7 @@ ANSWERS = {
     ("13", "places"): Answers(
         right=(
             CLUSTER.claim([("default/kubernetes", SVC), (SECOND.service, OWN)]),
-            CLUSTER.claim(((SECOND.name, f"-A {OWN} -s {ITSELF} … -j KUBE-MARK-MASQ"), (FIRST.ip, f"nat {OLD} rule 2"))),
+            CLUSTER.claim(((SECOND.name, f"-A {OWN} -s {ITSELF} … -j {MARK}"), (FIRST.ip, f"nat {OLD} rule 2"))),
             CLUSTER.claim(((SECOND.name, f"-t nat -I {OWN} 1"), (FIRST.ip, f"iptables -tnat -S {OLD}"))),
             CLUSTER.claim([["kubernetes", FIRST.sep(FIRST.chosen)], [TO_SECOND, OWN]]),
         ),
@@ -31,7 +31,8 @@ ANSWERS = {
             (CLUSTER.claim([("default/kubernetes", SVC), (SECOND.service, "____")]), "still a blank"),
             (CLUSTER.claim([("default/kubernetes", "the last rule"), ("shop", OWN)]), "names no chain of this node"),
             (CLUSTER.claim([("default/kubernetes", SVC)]), "Two pairs of texts"),
-            (CLUSTER.claim([("kubernetes", SVC), (SECOND.service, f"-A {OWN} -p tcp -j DNAT")]), "is not what does harm"),
+            (CLUSTER.claim([("kubernetes", SVC), (SECOND.service, f"-A {OWN} -p tcp -j DNAT")]),
+             "is not what does harm"),
             (CLUSTER.claim([("kubernetes", SVC), (SECOND.service, f"{OWN} rule 2")]), "is not what does harm"),
             (CLUSTER.claim([("kubernetes", f"{SVC} {OLD}"), (SECOND.service, OWN)]), "are 2 chains"),
             (CLUSTER.claim([("kubernetes", f"filter {SVC}"), (SECOND.service, OWN)]), "SVC-NPX46M4PTMTKRN6Y of filter"),

@@ -27,6 +27,7 @@ from tests.course.solver import Finding, Seen, Solver
 
 SMALL = 14              # Services of a cluster that is quickly examined
 CALLERS = {"pod", "node", "outside"}
+AT_NODE_PORTS = {"nodeport", "pod-nodeport", "node-nodeport"}
 
 
 def seen(cluster: Capstone, rules: str = "") -> Seen:
@@ -112,7 +113,7 @@ def test_each_kind_shows_to_those_whom_the_map_names_and_is_masked_by_no_other(k
         with_it = broken(cluster.drawn, [fault])
         wrong = survey(cluster.drawn, with_it).wrong
         alone += [one.asked for one in wrong]
-        possible = CALLERS | {"far"} | ({"nodeport", "pod-nodeport", "node-nodeport"} if fault.place.node_port else set()) | (
+        possible = CALLERS | {"far"} | (AT_NODE_PORTS if fault.place.node_port else set()) | (
             {"itself"} if fault.place.own else set())
         if not fault.incident.wide:
             assert {caller(cluster, one.asked) for one in wrong} == possible & set(fault.incident.shows)

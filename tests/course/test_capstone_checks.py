@@ -78,12 +78,13 @@ def test_each_free_address_of_the_nodes_pods_asks_once_and_nobody_hidden_is_one_
 
 
 def test_what_counts_packets_is_named_and_not_judged() -> None:
+    assert grade.mended(ANNA, f"{GOOD}\niptables -I FORWARD -m limit --limit 1/hour -j LOG").kind == RIGHT
     for rule in ("-m statistic --mode nth --every 2 --packet 1", "-m limit --limit 1/hour"):
         outcome = judged(grade.mended, ANNA, f"{GOOD}\niptables -I FORWARD {rule} -j DROP")
         assert outcome.kind == CANNOT_CHECK and "by chance" in outcome.says, outcome
 
 
-@pytest.mark.parametrize("seed", [39, 42, 57])
+@pytest.mark.parametrize("seed", [39, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (42, 57))])
 def test_a_packet_that_one_fault_hides_from_the_other_shows_one(seed: int) -> None:
     cluster = capstone(seed)
     place = cluster.faults[1].place
@@ -94,7 +95,7 @@ def test_a_packet_that_one_fault_hides_from_the_other_shows_one(seed: int) -> No
     assert grade.proofs(cluster, [twice[0], ("outside", f"{cluster.faults[0].place.ip}:443")]).kind == RIGHT
 
 
-@pytest.mark.parametrize("seed", [33, 52])
+@pytest.mark.parametrize("seed", [33, pytest.param(52, marks=pytest.mark.slow)])
 def test_a_packet_that_shows_both_may_stand_for_both(seed: int) -> None:
     """Its destination is wrong by the one fault, and its source by the other."""
     cluster = capstone(seed)
@@ -105,7 +106,8 @@ def test_a_packet_that_shows_both_may_stand_for_both(seed: int) -> None:
     assert grade.proofs(cluster, [("outside", f"{place.ip}:{place.port}")] * 2).kind == RIGHT
 
 
-FIRST, Q, SVC = ("default/kubernetes", "KUBE-SVC-NPX46M4PTMTKRN6Y"), "users/queue-web:metrics", "KUBE-SVC-KQNT7RNDZXFQ56AT"
+FIRST = ("default/kubernetes", "KUBE-SVC-NPX46M4PTMTKRN6Y")
+Q, SVC = "users/queue-web:metrics", "KUBE-SVC-KQNT7RNDZXFQ56AT"
 
 
 @pytest.mark.parametrize("chain", [
@@ -193,7 +195,7 @@ SMALL = capstone("each 5", services=12, kinds=("stale-endpoint", "no-hairpin"))
     (lambda: SMALL.trace(3), "a text is wanted"), (lambda: SMALL.lab("nobody"), "no Service with a ClusterIP"),
     (lambda: SMALL.save("/nonexistent"), "nothing can be written there: No such file"),
     (lambda: SMALL.save(3), "nothing can be written there"),
-    (lambda: capstone("zz", services=30, kinds=("no-mark", "wrong-port")), "kubernetes cannot have the fault 'no-mark'"),
+    (lambda: capstone("zz", services=30, kinds=("no-mark", "wrong-port")), "kubernetes cannot have the fault"),
     (lambda: capstone("zz", services=6, kinds=("wrong-port", "no-nodeport-mark")), "no other Service can have"),
     (lambda: capstone("zz", services="many"), "a whole number"), (lambda: capstone("zz", services=0), "a whole number"),
     (lambda: capstone("zz", kinds=("x", "y")), "two names are wanted"), (lambda: capstone("zz", kinds=5), "two names"),
@@ -247,7 +249,8 @@ def test_a_question_may_have_capitals_other_addresses_and_the_nodes_own_loopback
 
 
 def test_seeds_have_files_of_their_own() -> None:
-    names = [file_name(seed) for seed in ("王伟", "李娜", "मीना", "a/b", "a:b", "each 5", "😀", "😁", "o'neil")]
+    seeds = ("王伟", "李娜", "मीना", "a/b", "a:b", "each 5", "😀", "😁", "o'neil")
+    names = [file_name(seed) for seed in seeds]
     assert len(set(names)) == len(names) and names[:2] == ["王伟", "李娜"] and names[5] == "each-5"
     assert not any(sign in name for name in names for sign in '<>:"/\\|?*. \'')
 

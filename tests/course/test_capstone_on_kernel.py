@@ -8,10 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from k8slab.course.capstone import Capstone, capstone
+from k8slab.course.capstone.asking import Asked
 from k8slab.course.capstone.faulty import chains
+from k8slab.course.capstone.going import Fate
 from k8slab.course.capstone.grade import proof_of
 from k8slab.course.capstone.mending import commands
-from k8slab.course.capstone.survey import Asked, Fate, fates
+from k8slab.course.capstone.survey import fates
 from k8slab.iptables import parse
 from k8slab.lab import Lab
 from k8slab.packet import Packet
@@ -64,7 +66,8 @@ def show_and_mend(kinds: tuple[str, str]) -> None:
     services = [fault.place.service for fault in cluster.faults]
     remedy = "\n".join(commands(cluster.ruleset, cluster.true))
     asks = [proof_of(cluster, number) for number in (0, 1)]
-    tables = [(fates(one, cluster.drawn, cluster.ruleset), fates(one, cluster.drawn, cluster.true)) for one in asks]
+    tables = [[fates(one, cluster.drawn, rules, answers=False) for rules in (cluster.ruleset, cluster.true)]
+              for one in asks]
     with cluster.lab(*services) as lab:
         for asked, (wrong, right) in zip(asks, tables):
             holds(lab, cluster, asked, wrong, right)
@@ -92,3 +95,33 @@ def test_the_real_iptables_restore_takes_the_rules_of_a_whole_node_and_gives_the
         for rules in (cluster.ruleset, cluster.true):
             lab.restore(cluster.drawn.node.name, str(rules))
             assert chains(parse(lab.run(cluster.drawn.node.name, "iptables-save"))) == chains(rules)
+
+
+def home(lab: Lab, cluster: Capstone, who: str, to: str) -> bool:
+    """Whether a connection gets its answer, on the kernel; the course says the same."""
+    at = cluster.drawn.node.name if who == "node" else who
+    address, _, port = to.partition(":")
+    answered = lab.dial(at, address, int(port)).startswith("answered")
+    now = cluster.after(f"*filter\n{filter_of(lab, cluster)}\nCOMMIT")
+    assert answered == all(one.verdict == "FORWARDED" and not one.answer for one in now.ask(who, to).fates), (who, to)
+    return answered
+
+
+def filter_of(lab: Lab, cluster: Capstone) -> str:
+    """The table filter of the lab's node, as lines for iptables-restore --noflush."""
+    text = lab.run(cluster.drawn.node.name, "iptables-save -t filter")
+    return "\n".join(line for line in text.splitlines() if line[0] in ":-")
+
+
+def test_answers_and_node_ports_fare_on_the_kernel_as_the_course_says() -> None:
+    cluster = capstone("each 5", services=12, kinds=("marked-dropped", "no-nodeport-mark"))
+    cluster = cluster.after("\n".join(commands(cluster.ruleset, cluster.true)) + "\niptables -P FORWARD DROP")
+    place, node = cluster.faults[1].place, cluster.drawn.node
+    api, own = f"{cluster.faults[0].place.ip}:443", f"{node.addresses[0]}:{place.node_port}"
+    asks = [("pod", own), ("node", own), ("outside", own), ("pod", api), ("node", api), ("outside", api)]
+    with cluster.lab("kubernetes", place.service) as lab:
+        assert all(home(lab, cluster, *one) for one in asks)
+        for command, lost in (("-D KUBE-FORWARD 3", {("outside", api)}), ("-A INPUT -j DROP", {
+                ("outside", api), ("node", api), ("node", own)})):
+            lab.run(node.name, f"iptables {command}")
+            assert {one for one in asks if not home(lab, cluster, *one)} == lost

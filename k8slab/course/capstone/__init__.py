@@ -6,9 +6,15 @@
     place.py      where a fault is put
     heard.py      what kube-proxy had not heard
     faulty.py     two faults put into the rules
-    survey.py     who asks whom, what becomes of it by the rules, and what should by the objects
+    asking.py     who asks whom
+    going.py      a packet's way through the node, and that of its answer
+    survey.py     what becomes of everything that is asked, and what should by the objects
     cluster.py    what a notebook holds in its hand
-    work.py       questions and commands, read from a learner's words
+    answer.py     what it gives to a question
+    chainsof.py   the chains of a Service, where no rule leads there too
+    work.py       questions, read from a learner's words
+    commandline.py  commands, read from a learner's words
+    where.py      places, read from a learner's words, and where the faults are
     grade.py      places, proofs and remedies, tried on packets
     mending.py    the commands that lead from one set of rules to another
     network.py    the node in a lab, with the Services that are named

@@ -63,7 +63,8 @@ def put_two(drawn: Drawn, dice: Dice, names: Sequence[str] = ()) -> tuple[Fault,
              and not (one.wide and kind.name in SOURCE_ALONE) and wanted[1] in ("", kind.name)
              and any(map(kind.fits, others))]
     if not kinds:
-        raise SeedError(f"in this cluster no other Service can have the fault {wanted[1] or 'any'!r} beside {one.name!r}")
+        raise SeedError(f"in this cluster no other Service can have the fault {wanted[1] or 'any'!r} "
+                        f"beside {one.name!r}")
     other = dice.pick(kinds)
     return Fault(one, first), Fault(other, dice.pick([where for where in others if other.fits(where)]))
 

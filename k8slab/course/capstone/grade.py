@@ -1,8 +1,8 @@
 """Grading a capstone: where the faults are, which packets show them, and whether the node does right afterwards.
 
-A place is right when what it names is not as it should be. A proof is right when its packet would fare otherwise if that
-one fault were mended. A remedy is right when everything goes where the objects say, whoever asks; how that was come by
-does not matter.
+A place is right when what it names is not as it should be. A proof is right when its packet would fare otherwise if
+that one fault were mended. A remedy is right when everything goes where the objects say, whoever asks; how that was
+come by does not matter.
 """
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ def _counting(cluster: Capstone, rules: Ruleset) -> str:
     """A rule of a remedy that remembers packets, and is not one of the node's own; "" where there is none."""
     known = {text for them in (*chains(cluster.true).values(), *chains(begun(cluster)).values()) for text in them}
     return next((text for them in chains(rules).values() for text in them
-                 if text not in known and REMEMBERS.search(text)), "")
+                 if text not in known and REMEMBERS.search(text) and " -j LOG" not in text), "")
 
 
 def proof_of(cluster: Capstone, number: int) -> Asked:

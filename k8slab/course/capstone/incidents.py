@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from k8slab.course.capstone.heard import another_address, lost_endpoint, nobody, old_endpoint
 from k8slab.course.capstone.place import Place
 
-# Who asks: a Pod of the node, a Pod of another, the node itself, a machine outside; an endpoint its own Service; and at a
-# NodePort a machine outside, a Pod of the node, and the node itself.
+# Who asks: a Pod of the node, a Pod of another, the node itself, a machine outside; an endpoint its own Service; and
+# at a NodePort a machine outside, a Pod of the node, and the node itself.
 EVERYBODY = ("pod", "far", "node", "outside", "itself", "nodeport", "pod-nodeport", "node-nodeport")
 BY_WIRE = ("pod", "far", "outside", "itself", "nodeport", "pod-nodeport")
 POSTROUTING = '-m comment --comment "kubernetes service traffic requiring SNAT" -j MASQUERADE --random-fully'
@@ -29,8 +29,8 @@ class Incident:
     `at`: "kubernetes", "ordinary" or "either", the Services that it can befall. `shows`: the callers who notice.
     `chain`: where it is. `report`: what they say, who do not know the cause. `symptom`: what packets do. `found`: which
     command shows it. `remedy`: what mends it. `also`: chains, beside those whose rules are not as they should be, by
-    which the place is named as well, each a table and a chain. `did`: commands; `heard`: what kube-proxy still believed. `fits`: what a Service
-    must have. `wide`: it touches the masquerading of every Service.
+    which the place is named as well, each a table and a chain. `did`: commands; `heard`: what kube-proxy still
+    believed. `fits`: what a Service must have. `wide`: it touches the masquerading of every Service.
     """
 
     name: str

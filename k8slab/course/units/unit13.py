@@ -15,8 +15,8 @@ from k8slab.lab import Lab
 
 ASKS = {
     "places": "Name the Service and the chain of each of the two faults.",
-    "proofs": "For each of the two faults give a packet that shows it: who asks, and whom. It shows a fault if it would "
-    "fare otherwise were that one fault mended; one that shows both may stand for both.",
+    "proofs": "For each of the two faults give a packet that shows it: who asks, and whom. It shows a fault if it "
+    "would fare otherwise were that one fault mended; one that shows both may stand for both.",
     "mended": "Mend the node: afterwards everything goes where the objects say, whoever asks.",
 }
 
