@@ -88,8 +88,8 @@ def _fault(cluster: Capstone, after: Ruleset, title: str, proof: Sequence[str], 
     parts = [title, sentence.strip(), f"The proof: {question}."]
     for name, rules, own, other in (("Before", cluster.ruleset, *tables), ("After", after, *tables[::-1])):
         fate, trace = telling(question, cluster, rules, other)
-        rest = f"\n\nOne of these packets, which {fate}, and what decided about it:" if len(own) > 1 else (
-            "\n\nWhat decided about it:")
+        which = f"One of these packets ({fate})" if len(own) > 1 else "One such packet"
+        rest = f"\n\n{which}, and the rules that took it:"
         steps = (f"* {step.place}: {grade.decided(step)}" for step in trace.steps if step.rule or step.kind == "POLICY")
         parts += [f"{name}: {told(own)}.{rest}", "\n".join(steps)]
     return parts
