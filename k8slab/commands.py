@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 
 # Programs whose non-zero exit is an answer (nobody there, refused, nothing found) and no mistake of the caller's.
 ANSWERS = frozenset({"ping", "curl", "nc", "conntrack"})
+NO_COMMAND = "{node}: no command was given; one looks like ip address"
 
 
 def is_answer(program: str) -> bool:

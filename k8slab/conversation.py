@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from k8slab.inputs import checked
 from k8slab.trace import Trace
 
 if TYPE_CHECKING:
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from k8slab.model.dataplane import Model
 
 
+@checked
 class Conversation:
     """An open TCP connection from a host: `opened` is the Trace of its handshake.
 

@@ -17,13 +17,14 @@ from k8slab.entry import Entry
 from k8slab.conversation import Conversation
 from k8slab.dataplanes import LabError, builder, is_real
 from k8slab.dialling import told
+from k8slab.inputs import checked
 from k8slab.kubeproxy import Config, Node, Objects, Proxier, pod_cidr, read_objects, saved
 from k8slab.iptables import Ruleset
 from k8slab.machines import CNI_RULES, Machines, clusters
 from k8slab.magic import remember
 from k8slab.network import POD_RANGE, Network, cluster_network
 from k8slab.packet import Packet
-from k8slab.pipes import split, through
+from k8slab.pipes import alone, split, through
 from k8slab.trace import Trace
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def node_rules(name: str, address: str, cni_masquerade: bool = False) -> str:
     return str(iptables.parse(text).restore(CNI_RULES, noflush=True).normal()) if cni_masquerade else text
 
 
+@checked
 class Lab:
     """Two nodes, their Pods, an API server, a router and a client outside, with kube-proxy's rules on each node.
 
@@ -159,8 +161,6 @@ class Lab:
 
     def advance(self, seconds: float) -> None:
         """Let this many seconds pass, for the cluster and for what the nodes remember of connections."""
-        if not seconds >= 0:
-            raise LabError(f"time goes on by a number of seconds that is not below 0, not by {seconds}")
         if self._machines:
             self._machines.cluster.advance(seconds)
             self._machines.follow()
@@ -223,9 +223,10 @@ class Lab:
             self._machines.prepare(packet.payload)
         return self.dataplane.send(packet, at)
 
-    def connect(self, pod: str, address: str, port: int, **options: object) -> Trace:
-        """Open a connection from a Pod, ask, hear the answer and close."""
-        return self.dataplane.connect(pod, address, port, **options)
+    def connect(self, pod: str, address: str, port: int, *, proto: str = "tcp", sport: int | None = None,
+                question: bytes = b"who answers?") -> Trace:
+        """Open a connection from a Pod, ask, hear the answer and close; for udp, ask and hear the answer."""
+        return self.dataplane.connect(pod, address, port, proto=proto, sport=sport, question=question)
 
     def open(self, pod: str, address: str, port: int) -> Conversation:
         """Open a connection that stays open: `.ask()` asks over it, `.close()` closes it, each a Trace."""
@@ -244,6 +245,7 @@ class Lab:
 
         Raises CommandError for one that fails or is not known, RulesError for what iptables would refuse.
         """
+        alone(command)
         return self.dataplane.run(node, command, given)
 
     def serve(self, host: str, port: int, proto: str = "tcp") -> None:

@@ -40,7 +40,7 @@ MASKS: dict[str, tuple[tuple[re.Pattern[str], str], ...]] = {
     "nc": ((re.compile(r"\[(tcp|udp)/[^]]*\]"), r"[\1/*]"),),
     "conntrack": ((re.compile(r"^(\w+ +\d+) \d+ ", re.M), r"\1 … "), (re.compile(r"\bid=\d+"), "id=…"),
                   (re.compile(r"use=\d+"), "use=…"),
-                  (re.compile(r"^conntrack v\S+ \(conntrack-tools\): \d+ flow entries have been shown\.\n", re.M), ""),
+                  (re.compile(r"^conntrack v\S+ \(\S+\): [1-9]\d* flow entries have been shown\.\n", re.M), ""),
                   (re.compile(r"^conntrack v\S+ ", re.M), "conntrack ")),
     "ip": ((re.compile(r" link-netns(id)? \S+$", re.M), ""), (re.compile(r" \(id: \d+\)$", re.M), ""),
            (re.compile(r"\b(?!02:0[0a]:|02:cb:|00:00:00|ff:ff:ff)[0-9a-f]{2}(:[0-9a-f]{2}){5}\b"), "…:…:…:…:…:…"),

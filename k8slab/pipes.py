@@ -15,13 +15,14 @@ SUPPORTED = ("grep [-viEFwcno] [-A N] [-B N] [-C N] PATTERN, head [-n N], tail [
 # What a shell reads outside quotes and what the lab's lines do not know.
 SHELL = {">": "to write a file, use Python", "<": "to give a command a text, use lab.run(…, given=text)",
          ";": "write one command a line", "&": "write one command a line"}
+QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)      # what a shell takes as it is
 # POSIX character classes that Python spells otherwise.
 CLASSES = {"[:space:]": r"\s", "[:digit:]": r"\d", "[:alpha:]": "a-zA-Z", "[:alnum:]": "a-zA-Z0-9",
            "[:upper:]": "A-Z", "[:lower:]": "a-z", "[:blank:]": r" \t"}
 
 
 def split(line: str) -> list[str]:
-    """The stages of a line: what stands between the pipes that are outside quotes.
+    """The stages of a line: what stands between the pipes that are outside quotes; "" alone for an empty line.
 
     >>> split('iptables-save | grep "a | b" | head')
     ['iptables-save', 'grep "a | b"', 'head']
@@ -42,9 +43,22 @@ def split(line: str) -> list[str]:
         stages[-1] += character
     if quote:
         raise CommandError(f"{line}: the quote {quote} is not closed")
-    if not all(stage.strip() for stage in stages):
+    if len(stages) > 1 and not all(stage.strip() for stage in stages):
         raise CommandError(f"{line}: there is nothing on one side of a |")
     return [stage.strip() for stage in stages]
+
+
+def alone(line: str) -> None:
+    """See to it that a line is one program and its words: `run` has no shell that would read more.
+
+    >>> alone("iptables -A FORWARD -m comment --comment 'a > b' -j ACCEPT")
+
+    Raises CommandError for what only a shell could do.
+    """
+    found = next((one for one in QUOTED.sub("", line) if one in (*SHELL, "|")), "")
+    if found:
+        raise CommandError(f"{line}: {found} is a shell's, and run starts one program, without a shell; %on knows "
+                           "pipes, and a real kernel has sh -c '…'")
 
 
 def through(text: str, stages: Iterable[str | Sequence[str]]) -> str:

@@ -17,9 +17,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from k8slab.cluster.errors import ClusterError
 from k8slab.errors import Told
 
 DOMAIN = "cluster.local"
+EXAMPLE = '["kubernetes", "10.96.0.1"]'
 CA_DAYS, SERVER_DAYS = 3650, 365
 
 
@@ -47,6 +49,18 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _see_to(names: object) -> None:
+    """Raise ClusterError for what are no names of a certificate: those of DNS are ASCII (RFC 5280, 4.2.1.6)."""
+    if not isinstance(names, (list, tuple)):
+        raise ClusterError(f"issue: names is {names!r}; it must be a list of names and addresses, such as {EXAMPLE}")
+    for number, name in enumerate(names, 1):
+        if not isinstance(name, str) or not name or not name.isascii():
+            raise ClusterError(f"issue: name {number} of {len(names)} is {name!r}; it must be a text of ASCII letters, "
+                               "as DNS has them, or an address")
+    if not names:
+        raise ClusterError(f"issue: names is empty; it must have one name at least, as in {EXAMPLE}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +120,11 @@ class Authority:
         return self._certificate.public_bytes(serialization.Encoding.PEM).decode()
 
     def issue(self, names: Sequence[str], common_name: str = "kube-apiserver") -> Certificate:
-        """A server's certificate for names and addresses."""
+        """A server's certificate for names and addresses.
+
+        Raises ClusterError where `names` is no list of texts, or a text is none that a certificate can hold.
+        """
+        _see_to(names)
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
         every = [x509.IPAddress(ipaddress.ip_address(one)) if _is_address(one) else x509.DNSName(one) for one in names]

@@ -148,7 +148,9 @@ class Cluster:
         return found["spec"]["clusterIP"] if found else ""
 
     def advance(self, seconds: float) -> None:
-        """Move the lab's clock by seconds, with all that happens meanwhile."""
+        """Move the lab's clock by seconds, with all that happens meanwhile. Raises ClusterError for fewer than none."""
+        if not isinstance(seconds, (int, float)) or not seconds >= 0:
+            raise ClusterError(f"advance: seconds is {seconds!r}; it must be a number that is not below 0, such as 3")
         self.clock.advance(seconds)
 
     def add_api_server(self, node: str = "", address: str = "") -> ApiServer:

@@ -23,6 +23,7 @@ from k8slab.lab import Lab
 from k8slab.magic import program
 
 BLANK = "____"
+OTHER_LAB = 'That is another lab. Run the cell with `broken("{}")` once more, and go on from there.'
 # What an answer may run: on the real kernel a command is the real program, and sees the learner's own files.
 PROGRAMS = ("iptables", "conntrack", "ip", "sysctl")
 # What is tried: probes to be sent, or what is to be said where packets tell nothing.
@@ -55,6 +56,7 @@ class Exercise:
     answer's changes in a new lab of `make` and gives the probes to send. `hints`: from the gentlest on. `solution`: an
     answer that passes; `why`: its explanation. `faults`: the first that fits is told. `items`: for an ordering task.
     `own`: help for the case of the learner who gave an answer, or None so far, where each has one of his own.
+    `fault`: the fault of the lab that is to be mended, by which that lab is known.
     """
 
     key: str
@@ -68,6 +70,7 @@ class Exercise:
     make: Callable[[], Lab] = Lab
     items: tuple[str, ...] = ()
     own: Callable[[object], Help] | None = None
+    fault: object = None
 
     def help(self, answer: object = None) -> Help:
         """What is told to one who asks for help after this answer."""

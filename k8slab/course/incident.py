@@ -13,23 +13,27 @@ answer was dropped without a word, and the program stopped waiting by its own pa
 from __future__ import annotations
 
 import re
+import weakref
 from dataclasses import dataclass
+from functools import partial
 
 from k8slab.cluster.certificates import Certificate, NotVerified
-from k8slab.course.done import STATIONS, Done
+from k8slab.cluster.server import ApiServer
 from k8slab.course.faults import DNS_NAME, Breakage, do
+from k8slab.course.kept import ANSWERS_BY_ERROR, Done, watched, writes
 from k8slab.course.probe import Probe, Sent
 from k8slab.course.standing import standing
 from k8slab.course.tries import tries
+from k8slab.dataplanes import LabError
 from k8slab.dialling import told
-from k8slab.errors import Told
+from k8slab.errors import CommandError, Told
+from k8slab.inputs import checked
 from k8slab.lab import Lab
 from k8slab.magic import masked
 from k8slab.trace import Trace
 
-__all__ = ["AT_ONCE", "NEVER", "STATIONS", "Done", "Incident", "Symptom"]
-
 AT_ONCE, NEVER = "at once", "never: nothing comes back, and the program stops waiting by itself"
+HAPPENED = {"starting": "started", "stopped": "stopped"}      # an API server's state → how a note tells it
 IPV4 = re.compile(r"\d+(\.\d+){3}")
 SOON = 2.0          # seconds: what is sooner is at once; a neighbour is waited for three seconds
 
@@ -51,6 +55,7 @@ class Symptom:
         return f"{self.says}\n({self.delay})"
 
 
+@checked
 class Incident(Lab):
     """A lab with one fault in it; `fault`: which. It keeps what is run in it, and a reset breaks it anew.
 
@@ -77,6 +82,7 @@ class Incident(Lab):
         for step in self.fault.breaks:
             do(self, step)
         self.done.clear()
+        self._listen()
         self._was = self.certificate, self.calls
         self.before = self._heard()      # what was never broken cannot be mended
         self._stood = self._objects(), standing(self)
@@ -93,20 +99,34 @@ class Incident(Lab):
 
     @property
     def changes(self) -> tuple[str, ...]:
-        """What was done that was meant to change something, in order."""
+        """What has changed something, in the order in which it was done; last the claim that nothing is broken."""
         certificate, calls = self._was
         names = ", ".join(self.certificate.names) if isinstance(self.certificate, Certificate) else self.certificate
-        return (*(str(one) for one in self.done if one.changes),
+        servers = [name for name in self.cluster.api_servers if name not in self._servers]
+        return (*(str(one) for one in self.done if one.changed),
+                *(f"{name}: API server added" for name in servers),
                 *([f"a new certificate, for {names}"] if self.certificate is not certificate else []),
-                *([f"the program calls {self.calls}"] if self.calls != calls else []))
+                *([f"the program calls {self.calls}"] if self.calls != calls else []),
+                *(["lab.nothing_is_broken()"] if self.declared else []))
 
     def report(self) -> Symptom:
-        """Let the program try once more, and give what it says, measured by the lab's clock; the first is `before`."""
+        """Let the program try once more, and give what it says, measured by the lab's clock; the first is `before`.
+
+        Raises LabError where the host that asks is there no longer.
+        """
         new, self._new = self._new, False
         return self.before if new and not self.touched else self._heard()
 
+    def need_caller(self) -> None:
+        """Raise LabError where the host that asks is there no longer."""
+        asks = self.fault.asks.at
+        if all(host.name != asks for host in self.network.hosts):
+            raise LabError(f"the Pod {asks}, whose program calls, is gone, and nobody else can tell whether the "
+                           "cluster is mended; lab.reset() gives a new one, broken as it was")
+
     def _heard(self) -> Symptom:
         """What the program says when it tries now."""
+        self.need_caller()
         if self.fault.asks.packet and self.fault.asks.packet.proto == "icmp":
             return self._pinged(self.fault.asks.packet.dst)
         sent = tries(self, self.fault.asks, self.fault.times)
@@ -138,7 +158,6 @@ class Incident(Lab):
     def nothing_is_broken(self) -> None:
         """Say that all is as it should be."""
         self.declared = True
-        self._keep("", "lab.nothing_is_broken()")
 
     def _says(self, sent: Sent) -> str:
         """The program's words."""
@@ -194,43 +213,63 @@ class Incident(Lab):
             return False
         return True
 
-    # What is kept.
+    # What is kept: after it was done, and only then.
 
     def run(self, node: str, command: str, given: str = "") -> str:
         """Run a command on a node or in a Pod; what it prints."""
-        printed = super().run(node, command, given)
-        self._keep(node, command, printed)
+        if not self._listens:
+            return super().run(node, command, given)
+        changed = watched(self, node, command)
+        try:
+            printed = super().run(node, command, given)
+        except CommandError as error:
+            if ANSWERS_BY_ERROR.match(command):
+                self._keep(node, command, error.printed, False)
+            raise
+        self._keep(node, command, printed, changed(printed))
         return printed
 
     def kubectl(self, command: str, given: str = "", seconds: float = 0.0) -> str:
         """What a kubectl command prints."""
+        before = self.cluster.store.revision
         printed = super().kubectl(command, given, seconds)
-        self._keep("", f"kubectl {command}", printed)
+        self._keep("", f"kubectl {command}", printed, self.cluster.store.revision != before and writes(command))
         return printed
 
     def advance(self, seconds: float) -> None:
         """Let this many seconds pass."""
-        self._keep("", f"lab.advance({seconds:g})")
         super().advance(seconds)
+        self._keep("", f"lab.advance({seconds:g})")
 
     def serve(self, host: str, port: int, proto: str = "tcp") -> None:
         """Start a program on a host that listens on a port."""
-        self._keep("", f"lab.serve({host!r}, {port})")
         super().serve(host, port, proto)
+        self._keep("", f"lab.serve({host!r}, {port})")
 
     def restore(self, node: str, text: str, *, noflush: bool = False) -> None:
         """Feed text to `iptables-restore` on a node."""
-        self._keep(node, "iptables-restore")
         super().restore(node, text, noflush=noflush)
+        self._keep(node, "iptables-restore")
 
     def unserve(self, host: str, port: int, proto: str = "tcp") -> None:
         """End the program that listens on a host's port."""
-        self._keep("", f"lab.unserve({host!r}, {port})")
         super().unserve(host, port, proto)
+        self._keep("", f"lab.unserve({host!r}, {port})")
 
-    def _keep(self, where: str, line: str, printed: str = "") -> None:
+    def _keep(self, where: str, line: str, printed: str = "", changed: bool = True) -> None:
         if self._listens:
-            self.done.append(Done(where, line, printed))
+            self.done.append(Done(where, line, printed, changed))
+
+    def _listen(self) -> None:
+        """Keep what is done to the API servers by their own methods; time alone makes one ready."""
+        keep, self._servers = weakref.WeakMethod(self._keep), tuple(self.cluster.api_servers)
+
+        def changed(server: ApiServer) -> None:
+            if server.state in HAPPENED and (kept := keep()):       # they live longer than a lab that nobody holds
+                kept(server.node, f"API server {HAPPENED[server.state]}")
+
+        for server in self.cluster.api_servers.values():
+            server.on_change(partial(changed, server))
 
 
 def _delay(silent: bool, waited: float) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import textwrap
 
 from k8slab.course.causes import CAUSES
-from k8slab.course.incident import STATIONS, Done, Incident
+from k8slab.course.incident import Incident
+from k8slab.course.kept import STATIONS, Done
 from k8slab.magic import masked
 
 BLANK = "____"
@@ -44,7 +45,7 @@ def written(number: str, lab: Incident, cause: str = "", prevent: str = "") -> s
 
 def _seen(station: str, done: list[Done]) -> list[str]:
     """What the last look at a station showed."""
-    looks = [one for one in done if one.station == station and not one.changes]
+    looks = [one for one in done if station in one.stations and not one.changed]
     if not looks:
         return [f"  {station}: not looked at"]
     last = looks[-1]

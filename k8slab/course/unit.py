@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from html import escape
 
 from k8slab.course import widgets
-from k8slab.course.exercise import Exercise, Help
+from k8slab.course.exercise import OTHER_LAB, Exercise, Help
 from k8slab.course.functions import source
 from k8slab.course.note import written
 from k8slab.course.outcome import NOT_ATTEMPTED, RIGHT, Outcome, code
@@ -166,8 +166,13 @@ class Unit:
         return self._find("exercise", self.content.exercises, key).make()
 
     def note(self, key: str, lab: object, cause: str = "", prevent: str = "") -> Panel:
-        """The note after an incident, as text to be copied, once the check says Right; `cause`, `prevent`: your own."""
-        self._find("exercise", self.content.exercises, key)
+        """The note after an incident, as text to be copied, once the check says Right; `cause`, `prevent`: your own.
+
+        Raises CourseError for another lab than the one of that key.
+        """
+        exercise = self._find("exercise", self.content.exercises, key)
+        if getattr(lab, "fault", None) is not exercise.fault:
+            raise CourseError(OTHER_LAB.format(key))
         if not getattr(lab, "mended", False):
             text = "The note is made when the check says Right."
             return Panel(text, f"<p>{text}</p>")

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from k8slab import iptables
-from k8slab.commands import is_answer
+from k8slab.commands import NO_COMMAND, is_answer
 from k8slab.entry import Entry
 from k8slab.errors import CommandError
 from k8slab.headers import to_bytes
@@ -138,6 +138,7 @@ class Kernel(Programs):
 
     def restore(self, node: str, text: str, *, noflush: bool = False) -> None:
         """Feed `iptables-restore` on a node. Raises CommandError with its words where it refuses."""
+        self.network.host(node)
         texts = [text]
         if text.count("\n") > build.SLICE and self.backend == "nft":  # more than a user namespace may send at once
             flush = "".join(f"{line}\nCOMMIT\n" for line in text.splitlines() if line.startswith("*"))
@@ -158,8 +159,8 @@ class Kernel(Programs):
             words = shlex.split(command)
         except ValueError as error:
             raise CommandError(f"{command}: {error}") from None
-        if not words:
-            raise CommandError(f"{node}: no command; one looks like ip address")
+        if not words or not words[0]:
+            raise CommandError(NO_COMMAND.format(node=node))
         return run(self, node, words, given)
 
     @contextmanager

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from k8slab import iptables, wiring
+from k8slab.commands import NO_COMMAND
 from k8slab.errors import CommandError
 from k8slab.iptables import Place, Rule, Ruleset
 from k8slab.iptables.names import TABLES
@@ -73,9 +74,11 @@ def run(model: Model, node: str, command: str, given: str = "") -> str:
 
 def run_words(model: Model, node: str, words: list[str], given: str, view: str) -> str:
     """The same for a command that is split into words already; `view`: whose `ip netns` names are meant."""
-    program = PurePosixPath(words[0]).name if words else ""
+    if not words or not words[0]:
+        raise CommandError(NO_COMMAND.format(node=node))
+    program = PurePosixPath(words[0]).name
     if program not in PROGRAMS:
-        raise CommandError(f"{node}: {program or 'no command'} is not one of the model's; there are: {SUPPORTED}",
+        raise CommandError(f"{node}: {program} is not one of the model's; there are: {SUPPORTED}",
                            status=127)
     return PROGRAMS[program](Call(model, node, words[1:], given, view))
 

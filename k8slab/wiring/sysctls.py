@@ -10,7 +10,10 @@ from k8slab.network import SYSCTLS, Host, Network
 from k8slab.wiring.words import Said
 
 CONF = re.compile(r"net\.ipv4\.conf\.(?P<interface>.+)\.(?P<name>[a-z_]+)")
-KNOWN = "net.ipv4.ip_forward, net.ipv4.conf.all.NAME or .conf.INTERFACE.NAME: rp_filter, route_localnet, send_redirects"
+# One switch by two names: the second is where the first keeps its value (ipv4_devconf in devinet.c).
+FORWARDS = ("net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding")
+KNOWN = (f"{' or '.join(FORWARDS)}, net.ipv4.conf.all.NAME or .conf.INTERFACE.NAME: rp_filter, route_localnet, "
+         "send_redirects")
 
 
 def run(network: Network, host: str, words: list[str]) -> tuple[Network, str]:
@@ -43,7 +46,7 @@ def run(network: Network, host: str, words: list[str]) -> tuple[Network, str]:
 
 def _key(host: Host, name: str) -> str:
     """The key in `Host.sysctls`. Raises Said for a name that the kernel does not have, CommandError for others."""
-    if name == "net.ipv4.ip_forward":
+    if name in FORWARDS:
         return "ip_forward"
     missing = Said(f"sysctl: cannot stat /proc/sys/{name.replace('.', '/')}: No such file or directory", 255)
     found = CONF.fullmatch(name)

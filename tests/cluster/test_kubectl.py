@@ -180,3 +180,44 @@ def test_yaml_moments_stay_text(cluster: Cluster) -> None:
     text = ("{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: a}, spec: {holderIdentity: b, "
             "renewTime: 2026-01-01T00:00:00.000000Z}}")
     assert str(cluster.kubectl("create -f -", stdin=text)) == "lease.coordination.k8s.io/a created"
+
+
+# kubectl 1.32 says the same of each, word by word (tests/serve/test_kubectl_commands.py).
+LABELS = {
+    "pods web tier=front": "pod/web labeled\n", "pods web tier=front --overwrite": "pod/web not labeled\n",
+    "pods web tier=back": "error: 'tier' already has a value (front), and --overwrite is false\n",
+    "pods web tier=back app=other": "'tier' already has a value (front), and --overwrite is false\n"
+                                    "'app' already has a value (web), and --overwrite is false\n",
+    "--overwrite pods web tier=back": "pod/web labeled\n", "pod/web tier-": "pod/web unlabeled\n",
+    "pods web nosuch-": 'label "nosuch" not found.\npod/web not labeled\n',
+    "pods nosuch a=b": 'Error from server (NotFound): pods "nosuch" not found\n',
+    "pods a=b": "error: resource(s) were provided, but no name was specified\n",
+    "pods web": "error: at least one label update is required\n",
+    "a=b": "error: one or more resources must be specified as <resource> <name> or <resource>/<name>\n",
+    "pods web a=b=c": "error: invalid label spec: a=b=c\n",
+    "pods web x=1 x-": "error: can not both modify and remove a label in the same command\n",
+    "pods web a=b wrong": "error: all resources must be specified before label changes: wrong\n",
+    "pods -l app=web all=1": "pod/web labeled\n", "svc kubernetes a=b": "service/kubernetes labeled\n",
+    "node/worker1 node/k8smaster c=d": "node/worker1 labeled\nnode/k8smaster labeled\n",
+    "pods,svc web q=1": 'pod/web labeled\nError from server (NotFound): services "web" not found\n',
+    "pods web dry=1 --dry-run=client": "pod/web labeled (dry run)\n", "pods web -o name z=1": "pod/web\n",
+}
+
+
+def test_label_sets_and_takes_away_in_the_real_ones_words(cluster: Cluster) -> None:
+    for words, says in LABELS.items():
+        answer = cluster.kubectl(f"label {words}")
+        assert ("".join(text for _, text in answer.parts), answer.status) == (says, int("error" in says.lower()
+                                                                                        or "already" in says)), words
+    labels = {"all": "1", "app": "web", "q": "1", "z": "1"}
+    assert cluster.pod("web")["metadata"]["labels"] == labels
+    assert "invalid label value: \"a=-b\": a valid label must be" in str(cluster.kubectl("label pods web a=-b"))
+
+
+def test_a_label_brings_a_pod_to_a_service(cluster: Cluster) -> None:
+    cluster.kubectl("create service clusterip shop --tcp=80:8080")
+    cluster.advance(2)
+    assert "<unset>" in cluster.kubectl("get endpointslices | grep shop").out
+    cluster.kubectl("label pods web app=shop --overwrite")
+    cluster.advance(2)
+    assert "10.244.1.7" in cluster.kubectl("get endpointslices | grep shop").out

@@ -11,7 +11,7 @@ import pytest
 from k8slab.course.catalogue import CONTENTS
 from k8slab.course.causes import CAUSES
 from k8slab.course.faults import FAULTS, do
-from k8slab.course.incident import AT_ONCE, NEVER, Done, Incident, Symptom
+from k8slab.course.incident import AT_ONCE, NEVER, Incident, Symptom
 from k8slab.course.note import written
 from k8slab.course.units.drills import DRILLS
 from k8slab.course.units.unit11 import UNIT
@@ -164,27 +164,6 @@ def test_every_exercise_of_the_drills_has_hints_in_three_steps() -> None:
 
 
 # The note.
-
-
-@pytest.mark.parametrize(("line", "station", "changes"), [
-    ("kubectl get svc -o wide", "object", False),
-    ("kubectl get svc,endpointslices -n default", "endpoints", False),
-    ("kubectl patch svc web -p '{}'", "object", True),
-    ("iptables -t nat -S KUBE-SERVICES", "rules", False),
-    ("iptables -t nat -I PREROUTING -j ACCEPT", "rules", True),
-    ("iptables-save", "rules", False),
-    ("iptables -L FORWARD -nv", "rules", False),
-    ("conntrack -L -p udp", "conntrack", False),
-    ("conntrack -D -p udp", "conntrack", True),
-    ("ip route get 10.244.1.7", "routes", False),
-    ("ip -br address", "routes", False),
-    ("ip -n client route add default via 10.244.1.1", "routes", True),
-    ("sysctl net.ipv4.ip_forward", "routes", False),
-    ("sysctl -w net.ipv4.ip_forward=1", "routes", True),
-    ("lab.advance(3)", "", True),
-])
-def test_a_command_is_a_look_or_a_change(line: str, station: str, changes: bool) -> None:
-    assert (Done("worker1", line).station, Done("worker1", line).changes) == (station, changes)
 
 
 def test_the_note_says_what_was_seen_and_done_and_leaves_the_rest_to_the_writer() -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from k8slab.course.faults import FAULTS, TO_IDLE, do
-from k8slab.course.incident import AT_ONCE, NEVER, Done, Incident
+from k8slab.course.incident import AT_ONCE, NEVER, Incident
 from k8slab.course.outcome import NOT_ATTEMPTED, NOT_YET, RIGHT
 from k8slab.course.symptoms import symptoms
 from k8slab.course.units.drills import DRILLS, FLUSHED
@@ -113,23 +113,6 @@ def test_a_packet_that_was_translated_is_not_said_to_be_untranslated(key: str, s
 
 
 # What counts as a try.
-
-
-@pytest.mark.parametrize("line", [
-    "ip a", "ip -br a", "ip r", "ip -n client a", "ip netns exec client ip r", "kubectl get pods",
-    "kubectl -n kube-system get pods", "kubectl get svc --show-labels", "kubectl logs web", "kubectl events",
-    "kubectl config view", "kubectl create deployment x --dry-run=client", "sysctl -a", "nft list ruleset",
-    "iptables -nvL FORWARD", "conntrack -E", "sh -c 'ip a'"])
-def test_a_look_is_no_change(line: str) -> None:
-    assert not Done("worker1", line).changes
-
-
-@pytest.mark.parametrize("line", [
-    "ip a add 10.0.0.1/24 dev lo", "ip netns exec client ip route del default", "ip -n client r d default",
-    "kubectl -n default patch svc web -p {}", "kubectl scale deploy web --replicas=1", "iptables-nft -D FORWARD 6",
-    "nft delete rule ip filter FORWARD handle 7", "sysctl net.ipv4.ip_forward=1", "iptables --flush"])
-def test_a_change_is_one(line: str) -> None:
-    assert Done("worker1", line).changes
 
 
 def test_an_edit_that_was_refused_is_no_change() -> None:

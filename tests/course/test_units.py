@@ -140,6 +140,15 @@ def test_questions_are_whole(number: str) -> None:
     assert len(unit(number).warm.questions) == len(content.warm_up)
 
 
+@pytest.mark.parametrize("number", UNITS)
+def test_a_question_of_a_warm_up_stands_alone_in_any_unit(number: str) -> None:
+    for other, key in UNITS[number].warm_up:
+        question = next(one for one in UNITS[other].quiz.questions if one.key == key)
+        assert not re.search(r"\b(here|above|below)\b", question.asks, re.I), question.asks
+        text = " ".join((question.asks, *question.choices, *question.choices.values()))
+        assert not re.search(r"\b(this (cell|unit|lab)|just (now|written|seen))\b", text, re.I), text
+
+
 @units
 def test_the_lab_says_one_of_the_options_that_were_offered(number: str) -> None:
     saved = "\n".join(

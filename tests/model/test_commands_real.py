@@ -131,7 +131,8 @@ SCENES = {
         ip -n a r; ip link set va down; settle; ip r; ip -n a r; ip -n a link; ip -n a link set eth0 down; ip -n a r;
         ip -n a a; ip -n a link set eth0 up; settle; ip -n a r; ip link set va up; ip -n a r; ip route get 10.0.1.2""",
     "sysctl": """ip netns add a; sysctl net.ipv4.ip_forward; sysctl -w net.ipv4.ip_forward=1;
-        sysctl -n net.ipv4.ip_forward;
+        sysctl -n net.ipv4.ip_forward; sysctl net.ipv4.conf.all.forwarding; sysctl -w net.ipv4.conf.all.forwarding=0;
+        sysctl net.ipv4.ip_forward; sysctl -w net.ipv4.conf.all.forwarding=1; sysctl net.ipv4.ip_forward;
         sysctl net.ipv4.conf.all.rp_filter; sysctl -w net.ipv4.conf.all.rp_filter=1 net.ipv4.conf.all.route_localnet=1;
         sysctl net.ipv4.conf.all.rp_filter net.ipv4.conf.all.route_localnet; sysctl -q -w net.ipv4.ip_forward=0;
         sysctl net/ipv4/ip_forward; sysctl -w net.ipv4.ip_forward=abc; sysctl -w net.ipv4.conf.eth9.rp_filter=1;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import time
@@ -12,6 +13,7 @@ import pytest
 from k8slab.cluster.certificates import Authority
 from k8slab.cluster.clock import EPOCH
 from k8slab.serving import kubeconfig
+from tests.cluster.test_kubectl import LABELS
 from tests.serve.served import Served
 
 pytestmark = pytest.mark.kubectl
@@ -178,3 +180,12 @@ def test_a_server_of_another_ca_or_a_wrong_token_is_refused(served: Served) -> N
         served.config.write_text(kubeconfig(served.server, authority, token))
         refused = served.kubectl("get", "svc")
         assert refused.returncode == 1 and said in refused.stderr
+
+
+def test_label_says_what_ours_says(served: Served) -> None:
+    with served.lock:
+        served.cluster.add_pod("web", ports=[("tcp", 8080)], node="worker1", address="10.244.1.7")
+        served.cluster.advance(2)
+    said = {words: served.kubectl("label", *shlex.split(words)) for words in LABELS}
+    assert {words: sorted((one.stdout + one.stderr).splitlines()) for words, one in said.items()} == {
+        words: sorted(text.splitlines()) for words, text in LABELS.items()}      # two errors come in no order

@@ -95,3 +95,16 @@ def test_kubectl_in_a_cell_prints_what_it_prints_and_braces_are_jsonpaths(cell):
     assert cell("%kubectl get svc nosuch | grep x") == 'Error from server (NotFound): services "nosuch" not found\n'
     assert cell("%kubectl get cm kube-root-ca.crt -o yaml | grep -c …") == "0\n"
     assert "BEGIN CERTIFICATE-----\n    …\n" in cell("%kubectl get cm kube-root-ca.crt -o yaml")
+
+
+def test_where_there_is_no_entry_conntrack_says_so(cell):
+    assert cell("%on worker1 conntrack -L") == "conntrack (conntrack-tools): 0 flow entries have been shown.\n"
+    cell("_ = lab.connect('client', '10.96.0.1', 443)")
+    assert "flow entries" not in cell("%on worker1 conntrack -L")
+
+
+def test_kubectl_alone_is_told_what_it_may_be_asked(cell):
+    cell("lab = Lab('model', cluster=True)")
+    for line in ("%kubectl", "%kubectl kubectl"):
+        assert cell(line).startswith("error: no command was given; this kubectl knows get, describe, ")
+    assert cell("%kubectl get svc |").startswith("CommandError: ")

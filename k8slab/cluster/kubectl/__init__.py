@@ -12,15 +12,16 @@ from k8slab.cluster.kubectl.change import apply, create, delete, patch
 from k8slab.cluster.kubectl.describe import describe
 from k8slab.cluster.kubectl.flags import FLAGS, Line, Usage, read
 from k8slab.cluster.kubectl.get import Watching, get, server_error
+from k8slab.cluster.kubectl.label import label
 from k8slab.cluster.kubectl.output import BadOutput
 
 Command = Callable[[Client, Line, Mapping[str, str], Printed], None]
 COMMANDS: dict[str, Command] = {
     "get": get, "describe": describe, "create": create, "apply": apply, "patch": patch, "delete": delete,
-    "api-resources": api_resources, "events": events}
+    "label": label, "api-resources": api_resources, "events": events}
 # What the real one knows, too, and what is not here.
 OTHERS = ("annotate api-versions attach auth autoscale certificate cluster-info completion config cordon cp debug diff "
-          "drain edit exec explain expose kustomize label logs options plugin port-forward proxy replace rollout run "
+          "drain edit exec explain expose kustomize logs options plugin port-forward proxy replace rollout run "
           "scale set taint top uncordon version wait").split()
 
 
@@ -62,7 +63,8 @@ def _unknown(word: str) -> str:
     """What is said of a word that is no command: the real one's suggestions, or that it is a command elsewhere."""
     if not word or word in OTHERS:
         more = f"; {word} is the real one's alone" if word else ""
-        return f"error: this kubectl knows {', '.join(COMMANDS)}{more}"
+        none = "" if word else "no command was given; "
+        return f"error: {none}this kubectl knows {', '.join(COMMANDS)}{more}"
     alike = [one for one in sorted([*COMMANDS, *OTHERS]) if one.startswith(word) or _distance(word, one) <= 2]
     more = "\n\nDid you mean this?\n" + "".join(f"\t{one}\n" for one in alike) if alike else ""
     return f'error: unknown command "{word}" for "kubectl"{more}'.removesuffix("\n")

@@ -29,7 +29,7 @@ SERVICE_TYPES = {"clusterip": "ClusterIP", "nodeport": "NodePort", "loadbalancer
                  "externalname": "ExternalName"}
 
 
-def _say(line: Line, printed: Printed, obj: Mapping, done: str) -> None:
+def say(line: Line, printed: Printed, obj: Mapping, done: str) -> None:
     """`service/web created`, or the object in the format that was asked for."""
     output = line.value("output")
     dry = " (dry run)" if line.value("dry-run") == "client" else ""
@@ -60,7 +60,7 @@ def _create_one(client: Client, line: Line, printed: Printed, obj: dict, source:
     if line.value("dry-run") != "client":
         obj = client.create(obj, kind, namespace)
         printed.warn(kind.warning)
-    _say(line, printed, obj, "created")
+    say(line, printed, obj, "created")
 
 
 def _written(line: Line) -> dict:
@@ -137,7 +137,7 @@ def _apply_one(client: Client, line: Line, printed: Printed, obj: dict, kind: Ki
     old = client.find(kind, namespace, name_of(obj))
     new = _marked(obj)
     if old is None:
-        _say(line, printed, client.create(new, kind, namespace), "created")
+        say(line, printed, client.create(new, kind, namespace), "created")
         return
     before = dig(old, "metadata", "annotations", APPLIED)
     if before is None:
@@ -146,7 +146,7 @@ def _apply_one(client: Client, line: Line, printed: Printed, obj: dict, kind: Ki
     patch = _laid_over(patch, new)
     made, _ = client.patch(patch, "strategic", kind, namespace, name_of(obj))
     same = made["metadata"]["resourceVersion"] == old["metadata"]["resourceVersion"]
-    _say(line, printed, made, "unchanged" if same else "configured")
+    say(line, printed, made, "unchanged" if same else "configured")
 
 
 def _removals(before: Mapping, now: Mapping, keys: Mapping[str, str]) -> dict:
@@ -203,7 +203,7 @@ def patch(client: Client, line: Line, given: Mapping[str, str], printed: Printed
         for field in unknown:
             printed.warn(f'unknown field "{field}"')
         same = made["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
-        _say(line, printed, made, "patched (no change)" if same else "patched")
+        say(line, printed, made, "patched (no change)" if same else "patched")
 
 
 def delete(client: Client, line: Line, given: Mapping[str, str], printed: Printed) -> None:

@@ -61,6 +61,7 @@ FLAGS = {
     "create": _flags(f"output,o= tcp* clusterip= node-port= external-name= dry-run= save-config {FILE}"),
     "apply": _flags(f"output,o= server-side dry-run= force-conflicts {FILE}"),
     "patch": _flags(f"patch,p= type= output,o= dry-run= {FILE}"),
+    "label": _flags("overwrite all all-namespaces,A selector,l= field-selector= dry-run= output,o="),
     "api-resources": _flags("api-group= namespaced= no-headers output,o= sort-by= verbs= cached"),
     "events": _flags("all-namespaces,A for= types= no-headers output,o= watch,w"),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from k8slab.course.causes import CAUSES
-from k8slab.course.exercise import Attempt, Exercise, Fault, verdict
+from k8slab.course.exercise import OTHER_LAB, Attempt, Exercise, Fault, verdict
 from k8slab.course.faults import FAULTS, Breakage
 from k8slab.course.incident import Incident
 from k8slab.course.outcome import CANNOT_CHECK, NOT_ATTEMPTED, NOT_YET, RIGHT, Outcome, Unfit
@@ -24,7 +24,8 @@ def cluster(number: str, name: str, *hints: str, faults: Sequence[Fault] = ()) -
     """
     fault = FAULTS[name]
     return Exercise(f"cluster-{number}", ASKS.format(number), None, _mended(fault, number, faults), hints,
-                    "\n".join(fault.mends), CAUSES[name].says, tuple(faults), lambda: Incident(fault))
+                    "\n".join(fault.mends), CAUSES[name].says, tuple(faults), lambda: Incident(fault),
+                    fault=fault)
 
 
 def _mended(fault: Breakage, number: str, faults: Sequence[Fault]) -> Attempt:
@@ -32,8 +33,7 @@ def _mended(fault: Breakage, number: str, faults: Sequence[Fault]) -> Attempt:
 
     def attempt(_: Lab, answer: object) -> Outcome:
         if not isinstance(answer, Incident) or answer.fault is not fault:
-            raise Unfit(CANNOT_CHECK, f'That is another lab. Run the cell with `broken("cluster-{number}")` once more, '
-                                      "and go on from there.")
+            raise Unfit(CANNOT_CHECK, OTHER_LAB.format(f"cluster-{number}"))
         if fault.broken and answer.before.works:
             raise Unfit(CANNOT_CHECK, "This machine's kernel does not show the fault: the program was answered.")
         answer.mended = False
@@ -52,6 +52,7 @@ def _mended(fault: Breakage, number: str, faults: Sequence[Fault]) -> Attempt:
 
 def _verdict(lab: Incident, faults: Sequence[Fault]) -> Outcome:
     """What becomes of the packets of all of whom the message speaks, and of the program's call where it makes one."""
+    lab.need_caller()
     fault = lab.fault
     asked = (tries(lab, fault.asks, fault.times, fresh=True),
              *(tries(lab, probe, min(fault.times, ENOUGH), fresh=True) for probe in fault.also))

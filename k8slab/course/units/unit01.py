@@ -195,7 +195,7 @@ UNIT = Content(
             ),
             Question(
                 "where",
-                "On which machine did the destination change?",
+                "A Pod of worker1 calls 10.96.0.1. On which machine does the destination change?",
                 "On the caller's node, worker1.",
                 {
                     "In the Pod.": "The packet left the Pod with 10.96.0.1: see what tcpdump shows on veth-client.",

@@ -183,7 +183,7 @@ UNIT = Content(
                 "its whole name, if kube-proxy runs in iptables mode",
                 {
                     "nothing": "All that goes into the name is the same in each cluster.",
-                    "its prefix alone": "The hash can be worked out, too: you have just written the function.",
+                    "its prefix alone": "The hash can be worked out, too: you have written the function.",
                     "its whole name, if kube-proxy runs in iptables mode": "KUBE-SVC-NPX46M4PTMTKRN6Y. In other "
                                                                            "modes there "
                     "is no such chain.",

@@ -161,7 +161,7 @@ UNIT = Content(
         (
             Question(
                 "per",
-                "What does chance decide here?",
+                "The Service kubernetes has three API servers. What does chance decide?",
                 "to which server a new connection goes",
                 {
                     "to which server each request goes": "Requests go over a connection that is open, and its entry "

@@ -193,7 +193,7 @@ UNIT = Content(
         (
             Question(
                 "same",
-                "The Service was deleted and has come back. What is not as it was?",
+                "The Service kubernetes was deleted and has come back. What is not as it was?",
                 "its uid",
                 {
                     "its address": "It is the first of the Service range, and API servers ask for just that one.",
