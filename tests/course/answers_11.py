@@ -165,18 +165,18 @@ ANSWERS: dict[tuple[str, str], Answers] = {
 EDITS: dict[str, tuple[str, str]] = {
     "cluster-1": (
         'lab = unit.broken("cluster-1")\n'      # the cells below have made other labs since
-        'lab.run("worker1", "iptables -P FORWARD ACCEPT")',
+        'lab.run("worker1", "iptables -A FORWARD -j ACCEPT")',
         'lab.kubectl("""patch svc web --type=json -p \'[{"op": "replace", "path": "/spec/ports/0/targetPort", "value": '
         '8080}]\'"""); lab.advance(3)',
     ),
     "cluster-2": (
         'lab = unit.broken("cluster-2")\n'      # the cells below have made other labs since
-        'lab.run("worker1", "iptables -P FORWARD ACCEPT")',
+        'lab.run("worker1", "iptables -A FORWARD -j ACCEPT")',
         'lab.run("worker1", "iptables -D FORWARD -j REJECT --reject-with icmp-host-prohibited")',
     ),
     "cluster-3": (
         'lab = unit.broken("cluster-3")\n'      # the cells below have made other labs since
-        'lab.run("worker1", "iptables -P FORWARD ACCEPT")',
+        'lab.run("worker1", "iptables -A FORWARD -j ACCEPT")',
         'lab.run("worker1", "sysctl -w net.ipv4.conf.all.rp_filter=2")',
     ),
 }
