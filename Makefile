@@ -15,7 +15,7 @@ LABFLAGS =
 # Further words for pytest, as in: make test PYTESTFLAGS='-k conntrack'
 PYTESTFLAGS =
 # How many test files run at once.
-JOBS = 3
+JOBS = 2
 # A folder that `make wheels` filled: then nothing is asked of the internet.
 WHEELS =
 

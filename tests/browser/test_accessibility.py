@@ -109,6 +109,7 @@ def walk_and_look(page: "Page", where: str, only: str = "") -> None:
 ALL, COLOURS = "", "color-contrast"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme, only", [("JupyterLab Light", ALL), ("JupyterLab Dark", COLOURS)])
 def test_axe_finds_nothing_serious_in_jupyterlab(shown: "Page", theme: str, only: str) -> None:
     # JupyterLab's body has no height and hides what overflows; all of it stands outside of the body, and axe,

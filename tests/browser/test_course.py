@@ -258,7 +258,8 @@ def _order(at: Desk, exercise: Exercise) -> None:
 
 # A theme changes colours and nothing else.
 @pytest.mark.parametrize("theme, options", [("JupyterLab Light", {}),
-                                            ("JupyterLab Dark", {"runOnly": ["color-contrast"]})])
+                                            pytest.param("JupyterLab Dark", {"runOnly": ["color-contrast"]},
+                                                         marks=pytest.mark.slow)])
 def test_axe_finds_nothing_serious(desk: tuple[str, Desk], theme: str, options: dict) -> None:
     _, at = desk
     set_theme(at.page, theme)

