@@ -103,8 +103,9 @@ def _on_kernel(kernel: Kernel, at: str) -> Iterator[Callable[[], None]]:
     before, placed = _listed(kernel, node, names, host.address), []
 
     def place(how: str, name: str) -> None:
-        placed.append(f"{hook} -s {host.address} -m recent --name {name} --rsource --{how}")
-        kernel.run(node, f"iptables -t mangle -I {placed[-1]}")
+        rule = f"{hook} -s {host.address} -m recent --name {name} --rsource --{how}"
+        kernel.run(node, f"iptables -t mangle -I {rule}")
+        placed.append(rule)
 
     def forget() -> None:
         for name in names if not placed else ():
@@ -119,10 +120,12 @@ def _on_kernel(kernel: Kernel, at: str) -> Iterator[Callable[[], None]]:
     finally:
         clear()
         if _listed(kernel, node, names, host.address) != before:
-            for name in names:
-                place("set" if name in before else "remove", name)
-            kernel.connect(at, kernel.network.host(node).address, DISCARD, proto="udp")
-            clear()
+            try:
+                for name in names:
+                    place("set" if name in before else "remove", name)
+                kernel.connect(at, kernel.network.host(node).address, DISCARD, proto="udp")
+            finally:
+                clear()
 
 
 def _listed(kernel: Kernel, node: str, names: list[str], address: str) -> set[str]:

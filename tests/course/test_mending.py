@@ -11,6 +11,7 @@ from k8slab.course.faults import FAULTS, TO_IDLE, do
 from k8slab.course.incident import AT_ONCE, NEVER, Incident
 from k8slab.course.outcome import NOT_ATTEMPTED, NOT_YET, RIGHT
 from k8slab.course.symptoms import symptoms
+from k8slab.course.tries import remembered
 from k8slab.course.units.drills import DRILLS, FLUSHED
 from k8slab.course.units.unit11 import UNIT
 from k8slab.trace import Trace
@@ -73,6 +74,20 @@ def test_the_node_remembers_afterwards_what_it_did_before(dataplane: str) -> Non
         assert verdicts("cluster-16", lab, 2) == [NOT_YET] * 2
         assert lab.report().says.startswith("each of 30 connections")
         assert [lab.connect("web", "10.96.0.1", 443).received.dst for _ in range(5)] == ["10.106.175.128"] * 5
+        assert lab.run("worker1", "iptables -t mangle -S") == rules
+
+
+@kernel
+def test_a_try_that_is_cut_off_leaves_no_rule_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut_off(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with broken("cluster-16", dataplane="kernel") as lab:
+        rules = lab.run("worker1", "iptables -t mangle -S")
+        with pytest.raises(KeyboardInterrupt), remembered(lab, "client") as forget:
+            forget()
+            lab.connect("client", "10.96.0.1", 443)       # the lists have the client no more, and get it back
+            monkeypatch.setattr(lab.dataplane, "connect", cut_off)
         assert lab.run("worker1", "iptables -t mangle -S") == rules
 
 
