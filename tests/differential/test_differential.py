@@ -10,7 +10,7 @@ from tests.differential.many import PER_NETWORK, some
 pytestmark = pytest.mark.kernel
 
 SEED = 2026
-# A breakage that many cases must be tried for is for `make test-slow`.
+# These take some seconds more each than the others, and are for `make test-slow`.
 LONG = {"nat is asked for every packet", "an entry is confirmed as it is made", "REJECT is silent", "RETURN accepts",
         "replies are not rewritten", "the mark stays on the wire", "no source is ever checked"}
 
