@@ -86,7 +86,8 @@ class Server:
         except OSError:
             return False
         made.setblocking(False)
-        made.setsockopt(socket.IPPROTO_TCP, TCP_QUICKACK, 0)      # the ACK travels with the answer, if that comes within 40 ms
+        # The ACK travels with the answer, if that comes within 40 ms.
+        made.setsockopt(socket.IPPROTO_TCP, TCP_QUICKACK, 0)
         # Who sends by hand may never confirm: the next answer does not wait for that.
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.open[made] = asker[0]
