@@ -36,8 +36,8 @@ def chains_of(rules: Ruleset, name: str, ports: Sequence[ServicePort]) -> ChainM
                          f"{chain}.")
     if all(isinstance(part, str) for part in parts):
         return paragraphs(parts)
-    html = (f"<p>{escape(part, quote=False)}</p>" if isinstance(part, str) else part._repr_mimebundle_()["text/html"]
-            for part in parts)
+    html = (part._repr_mimebundle_()["text/html"] if isinstance(part, ChainMap) else
+            f'<p style="margin-top: 1em">{escape(part, quote=False)}</p>' for part in parts)
     return Panel("\n".join(map(str, parts)), "".join(html))
 
 
